@@ -1,0 +1,1 @@
+"""Proofbook: the document is the check."""

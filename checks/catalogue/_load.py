@@ -1,0 +1,287 @@
+"""The catalogue: every system and runbook of a project, read, validated and frozen."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from checks.catalogue import _front_matter, _yaml
+from checks.catalogue._schema import FrontMatter, MetricEntry, ParameterEntry, SystemFile
+from checks.catalogue.settings import Settings, read_settings
+from checks.errors import CatalogueErrors, DataError, Place
+from checks.model import Contact, Cron, Environment, Metric, Parameter, Runbook, RunbookKind, System
+
+_M = TypeVar("_M", bound=BaseModel)
+_T = TypeVar("_T")
+
+_SYSTEM_EXAMPLES = {
+    "": 'system: shop\ntitle: Web shop\nsummary: Sells things.\nenvironments:\n  production: {base_url: "${SHOP_URL}"}\n'
+    'metrics:\n  error-rate:\n    title: Error rate\n    unit: "%"\n'
+    '    probe: {kind: http, url: "{base_url}/metrics", select: error_rate}\n    critical: "> 10 %"',
+    "warning": 'warning: ">= 1 %"',
+    "critical": 'critical: "> 10 %"',
+    "probe": 'probe: {kind: http, url: "{base_url}/metrics", select: error_rate}',
+    "select": "select: errors.rate",
+    "environments": 'environments:\n  production: {base_url: "${SHOP_URL}"}',
+    "fresh-for": "fresh-for: 26h",
+    "timeout": "timeout: 10s",
+    "window": "window: 24h",
+}
+_RUNBOOK_EXAMPLES = {
+    "": "---\ntitle: Morning check\nsystem: shop\nkind: check\nsummary: What to look at before nine.\n---",
+    "kind": "kind: check",
+    "cron": 'schedule: {cron: "0 9 * * *", timezone: Europe/Berlin}',
+    "schedule": 'schedule: {cron: "0 9 * * *", timezone: Europe/Berlin}',
+    "timezone": "timezone: Europe/Berlin",
+    "deadline": "deadline: 5m",
+    "fresh-for": "fresh-for: 26h",
+    "parameters": "parameters:\n  hours: {type: integer, default: 24, minimum: 1}",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """What a project declares.
+
+    Attributes:
+        systems: by name, in the order of their names.
+        runbooks: by slug (``system/name``), in that order.
+
+    """
+
+    root: Path
+    systems: Mapping[str, System]
+    runbooks: Mapping[str, Runbook]
+    settings: Settings
+
+    def runbooks_of(self, system: str) -> tuple[Runbook, ...]:
+        """The runbooks of one system, in the order of their slugs."""
+        return tuple(runbook for runbook in self.runbooks.values() if runbook.system == system)
+
+    def system(self, name: str) -> System:
+        """The system of this name.
+
+        Raises:
+            DataError: there is none; the message lists those there are.
+
+        """
+        return _pick(self.systems, name, "system")
+
+    def runbook(self, slug: str) -> Runbook:
+        """The runbook of this slug.
+
+        Raises:
+            DataError: there is none; the message lists those there are.
+
+        """
+        return _pick(self.runbooks, slug, "runbook")
+
+    def metric(self, slug: str) -> Metric:
+        """The metric of this slug (``system/metric``).
+
+        Raises:
+            DataError: there is none; the message lists those of its system.
+
+        """
+        system, _, name = slug.partition("/")
+        return _pick({metric.slug: metric for metric in self.system(system).metrics.values()}, f"{system}/{name}", "metric")
+
+
+def load(root: Path) -> Catalogue:
+    """Read ``docs/systems/*/system.yml`` and the front matter of ``notebooks/*/*.md``.
+
+    Args:
+        root: the project's folder, the one with ``mkdocs.yml``.
+
+    Raises:
+        CatalogueErrors: every fault found, each with file, line and column.
+
+    """
+    errors: list[DataError] = []
+    systems: dict[str, System] = {}
+    for path in sorted((root / "docs" / "systems").glob("*/system.yml")):
+        for system in _attempt(errors, partial(_read_system, path, root)):
+            systems[system.name] = system
+    runbooks: dict[str, Runbook] = {}
+    for path in sorted((root / "notebooks").glob("*/*.md")):
+        for runbook in _attempt(errors, partial(_read_runbook, path, root, systems)):
+            runbooks[runbook.slug] = runbook
+    for settings in _attempt(errors, partial(read_settings, root)):
+        errors += _dangling(root, systems, runbooks)
+        if not errors:
+            return Catalogue(root, MappingProxyType(systems), MappingProxyType(runbooks), settings)
+    raise CatalogueErrors(errors)
+
+
+def _read_system(path: Path, root: Path) -> System:
+    shown = _shown(path, root)
+    data = _yaml.read_mapping(_text(path, shown), shown)
+    file = _validated(SystemFile, data, shown, 1, _SYSTEM_EXAMPLES)
+    if file.system != path.parent.name:
+        raise DataError(
+            "the system's name is not that of its folder",
+            where=_yaml.place_of(data, ["system"], shown, 1),
+            expected=path.parent.name,
+            found=file.system,
+            remedy="rename the folder or the system",
+        )
+    return System(
+        name=file.system,
+        title=file.title,
+        summary=file.summary,
+        environments=MappingProxyType(
+            {name: Environment(name, MappingProxyType(dict(s))) for name, s in file.environments.items()}
+        ),
+        metrics=MappingProxyType({name: _metric(file.system, name, entry, data) for name, entry in file.metrics.items()}),
+        path=path,
+        owner=file.owner,
+        contacts=tuple(Contact(contact.role, contact.reach) for contact in file.contacts),
+        source=tuple(file.source),
+    )
+
+
+def _read_runbook(path: Path, root: Path, systems: Mapping[str, System]) -> Runbook:
+    shown = _shown(path, root)
+    text = _text(path, shown)
+    head, _ = _front_matter.split(text, shown)
+    data = _yaml.read_mapping(head, shown, first_line=2)
+    front = _validated(FrontMatter, data, shown, 2, _RUNBOOK_EXAMPLES)
+    if front.system != path.parent.name:
+        raise DataError(
+            "the runbook lies in another system's folder",
+            where=_yaml.place_of(data, ["system"], shown, 2),
+            expected=path.parent.name,
+            found=front.system,
+            remedy=f"move the file to notebooks/{front.system}/, or name the system {path.parent.name}",
+        )
+    if front.system not in systems and not (root / "docs" / "systems" / front.system / "system.yml").is_file():
+        raise DataError(
+            f"there is no system `{front.system}`",
+            where=_yaml.place_of(data, ["system"], shown, 2),
+            expected="one of " + ", ".join(systems) if systems else "a system",
+            remedy=f"write docs/systems/{front.system}/system.yml (proofbook new system {front.system})",
+        )
+    known = systems[front.system].environments if front.system in systems else {}
+    for position, name in enumerate(front.environments):
+        if known and name not in known:
+            raise DataError(
+                f"{front.system} has no environment `{name}`",
+                where=_yaml.place_of(data, ["environments", position], shown, 2),
+                expected="one of " + ", ".join(known),
+            )
+    return Runbook(
+        system=front.system,
+        name=path.stem,
+        title=front.title,
+        kind=RunbookKind(front.kind),
+        summary=front.summary,
+        path=path,
+        digest=hashlib.sha256(text.encode()).hexdigest(),
+        schedule=Cron(front.schedule.cron, front.schedule.timezone) if front.schedule else None,
+        deadline=front.deadline,
+        cell_deadline=front.cell_deadline,
+        fresh_for=front.fresh_for,
+        time_budget=front.time_budget,
+        parameters=MappingProxyType({name: _parameter(name, entry) for name, entry in front.parameters.items()}),
+        environments=tuple(front.environments),
+        owner=front.owner,
+        source=tuple(front.source),
+    )
+
+
+def _metric(system: str, name: str, entry: MetricEntry, data: Any) -> Metric:
+    return Metric(
+        system=system,
+        name=name,
+        title=entry.title,
+        unit=entry.unit,
+        probe=MappingProxyType(_plain(data["metrics"][name]["probe"])),
+        warning=entry.warning,
+        critical=entry.critical,
+        group=entry.group,
+        meaning=entry.meaning,
+        priority=entry.priority,
+        runbook=entry.runbook,
+        fresh_for=entry.fresh_for,
+        source=tuple(entry.source),
+    )
+
+
+def _plain(node: Any) -> Any:
+    # ruamel's own types keep positions; a metric is carried to kernels as plain data.
+    if isinstance(node, dict):
+        return {str(key): _plain(value) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_plain(value) for value in node]
+    return node if isinstance(node, bool | int | float) else str(node)
+
+
+def _parameter(name: str, entry: ParameterEntry) -> Parameter:
+    return Parameter(name, entry.type, entry.default, entry.minimum, entry.maximum, tuple(entry.choices), entry.help)
+
+
+def _dangling(root: Path, systems: Mapping[str, System], runbooks: Mapping[str, Runbook]) -> Iterator[DataError]:
+    for system in systems.values():
+        shown = _shown(system.path, root)
+        data: Any = None
+        for metric in system.metrics.values():
+            if metric.runbook and metric.runbook not in runbooks:
+                data = data if data is not None else _yaml.read_mapping(_text(system.path, shown), shown)
+                yield DataError(
+                    f"the metric {metric.name} names a runbook that does not exist",
+                    where=_yaml.place_of(data, ["metrics", metric.name, "runbook"], shown, 1),
+                    expected="one of "
+                    + (", ".join(slug for slug in runbooks if slug.startswith(f"{system.name}/")) or "your runbooks"),
+                    found=metric.runbook,
+                )
+
+
+def _validated(model: type[_M], data: Any, path: Path, first_line: int, examples: dict[str, str]) -> _M:
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise CatalogueErrors(_yaml.faults(error, data, path, first_line, examples)) from error
+
+
+def _pick(of: Mapping[str, _T], name: str, kind: str) -> _T:
+    if name in of:
+        return of[name]
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, list(of), n=3, cutoff=0.4)
+    raise DataError(
+        f"there is no {kind} `{name}`",
+        expected="one of " + ", ".join(of) if len(of) <= 12 else f"one of {len(of)}; proofbook lint lists them",
+        remedy="did you mean " + " or ".join(near) + "?" if near else None,
+    )
+
+
+def _text(path: Path, shown: Path) -> str:
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = path.read_bytes()[: error.start].count(b"\n") + 1
+        raise DataError("this is not UTF-8", where=Place(shown, line), remedy="save the file as UTF-8") from error
+    if "\x00" in text:
+        raise DataError("a NUL character stands here", where=Place(shown, text[: text.index("\x00")].count("\n") + 1))
+    return text.replace("\r\n", "\n")
+
+
+def _shown(path: Path, root: Path) -> Path:
+    return path.relative_to(root) if path.is_relative_to(root) else path
+
+
+def _attempt(errors: list[DataError], read: Callable[[], _T]) -> Iterator[_T]:
+    try:
+        yield read()
+    except CatalogueErrors as error:
+        errors.extend(error.errors)
+    except DataError as error:
+        errors.append(error)

@@ -1,0 +1,170 @@
+"""How each kind of probe is declared; what measures by it lives in ``checks.probes``."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min|m|h|d|w)")
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+
+
+def parse_duration(text: object) -> timedelta:
+    """Read ``90s``, ``5m``, ``26h``, ``7d`` or ``1h 30m``.
+
+    Raises:
+        ValueError: the text is not one or more numbers with a unit of ms, s, m, min, h, d or w, or is not above zero.
+
+    """
+    if isinstance(text, timedelta):
+        return text
+    parts = _DURATION.findall(str(text))
+    if not parts or _DURATION.sub("", str(text)).strip():
+        raise ValueError("expected a duration such as 90s, 5m, 26h or 7d")
+    total = timedelta(seconds=sum(float(number) * _SECONDS[unit] for number, unit in parts))
+    if total <= timedelta(0):
+        raise ValueError("expected a duration above zero, such as 5m")
+    return total
+
+
+def _is_regex(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise ValueError(f"expected a regular expression: {error}") from error
+    return text
+
+
+Duration = Annotated[timedelta, BeforeValidator(parse_duration, json_schema_input_type=str)]
+Regex = Annotated[str, AfterValidator(_is_regex)]
+Statistic = Literal["median", "mean", "min", "max", "p50", "p95", "p99"]
+
+
+class Declaration(BaseModel):
+    """What a part of the catalogue may hold; a key it does not know is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class HttpProbe(Declaration):
+    """A request, and what is taken from its answer.
+
+    ``json`` takes the number at `select`; ``time`` the time of `repeat` requests to the last byte; ``availability``
+    the share of `repeat` requests that were answered with a status below 400; ``status`` the HTTP status.
+    """
+
+    kind: Literal["http"]
+    url: str = Field(description="An address; {name} stands for a setting of the environment.")
+    measure: Literal["json", "time", "availability", "status"] = "json"
+    select: str | None = Field(None, description="A JMESPath expression to a number.")
+    method: Literal["GET", "HEAD"] = "GET"
+    headers: dict[str, str] = Field(default_factory=dict)
+    repeat: int = Field(1, ge=1, le=1000)
+    statistic: Statistic = "median"
+    timeout: Duration = timedelta(seconds=10)
+
+    @model_validator(mode="after")
+    def _select_goes_with_json(self) -> HttpProbe:
+        if self.measure == "json" and not self.select:
+            raise ValueError("expected `select:`, the JMESPath of the number, beside `measure: json`")
+        if self.measure != "json" and self.select:
+            raise ValueError("expected no `select:`; it goes with `measure: json`")
+        return self
+
+
+class CommandProbe(Declaration):
+    """A program with its arguments, never a shell; `take` says what of it is the value.
+
+    ``exit`` is its exit status; ``number`` the only number on its standard output; ``json`` the number at `select`.
+    With ``number`` and ``json`` an exit status other than 0 is no observation.
+    """
+
+    kind: Literal["command"]
+    argv: list[str] = Field(min_length=1)
+    take: Literal["exit", "number", "json"] = "exit"
+    select: str | None = None
+    timeout: Duration = timedelta(seconds=10)
+
+    @model_validator(mode="after")
+    def _select_goes_with_json(self) -> CommandProbe:
+        if (self.take == "json") != bool(self.select):
+            raise ValueError("expected `select:` beside `take: json`, and only there")
+        return self
+
+
+class FileProbe(Declaration):
+    """The newest file that matches a path or glob: its age or size; or how many match.
+
+    A glob that matches nothing has no age and no size: that is unknown, not zero.
+    """
+
+    kind: Literal["file"]
+    path: str = Field(description="A path or glob below a setting of the environment, such as {backups}/*.sql.gz.")
+    measure: Literal["age", "size", "count"]
+
+
+class SqlProbe(Declaration):
+    """One number from a read-only query."""
+
+    kind: Literal["sql"]
+    database: str = Field(description="A path of an SQLite database, mostly a setting such as {database}.")
+    query: str
+    timeout: Duration = timedelta(seconds=10)
+
+
+class LogProbe(Declaration):
+    """Lines of a log in a window that ends now.
+
+    A line counts when `match` is found in it and each field of `where` has one of its values (JSON lines).
+    ``count`` is how many count; ``per-minute`` that number over the window; ``ratio`` its share of the lines that
+    `of` selects, in percent; a statistic (``p95``) is taken of the number in `field`.
+    """
+
+    kind: Literal["log"]
+    path: str
+    window: Duration
+    match: Regex | None = None
+    where: dict[str, str | int | list[str | int]] = Field(default_factory=dict)
+    of: dict[str, str | int | list[str | int]] = Field(
+        default_factory=dict, description="The whole of a ratio; empty: all lines."
+    )
+    measure: Literal["count", "per-minute", "ratio"] | Statistic = "count"
+    field: str | None = Field(None, description="The JSON field whose numbers a statistic is taken of.")
+    timestamp: str = Field("ts", description="The JSON field that holds the time, RFC 3339.")
+    needs: int = Field(0, ge=0, description="A ratio or statistic of fewer lines than this is unknown.")
+
+
+class HostProbe(Declaration):
+    """This machine, or one process on it.
+
+    ``disk`` and ``inodes`` are the used share of the filesystem of `path`, ``memory`` and ``cpu`` the used share
+    (cpu over one second), ``load`` the one-minute load per core; ``process-memory`` is the resident size of the
+    process whose id the file `pid_file` holds, ``process-cpu`` its share of one core over one second and
+    ``process-uptime`` the time since it started.
+    """
+
+    kind: Literal["host"]
+    measure: Literal["disk", "inodes", "memory", "cpu", "load", "process-memory", "process-cpu", "process-uptime"]
+    path: str = "/"
+    pid_file: str | None = None
+
+    @model_validator(mode="after")
+    def _process_needs_a_pid(self) -> HostProbe:
+        if self.measure.startswith("process-") != bool(self.pid_file):
+            raise ValueError("expected `pid_file:` beside a process- measure, and only there")
+        return self
+
+
+class NotebookProbe(Declaration):
+    """Nothing by itself: a runbook's cell computes the value and gives it to ``check(metric, value)``."""
+
+    kind: Literal["notebook"]
+
+
+ProbeDeclaration = Annotated[
+    HttpProbe | CommandProbe | FileProbe | SqlProbe | LogProbe | HostProbe | NotebookProbe,
+    Field(discriminator="kind"),
+]

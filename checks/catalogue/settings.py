@@ -1,0 +1,90 @@
+"""The settings that stand in the ``proofbook`` block of ``mkdocs.yml``, read without starting MkDocs."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from checks.errors import DataError, Place, UsageError
+
+_KNOWN = {"environment", "timezone", "journal"}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How this project is run.
+
+    Attributes:
+        environment: the environment used where a command names none.
+        timezone: the readers' time zone, an IANA name.
+        journal: the journal's SQLAlchemy URL.
+        state: the folder of what Proofbook keeps: journal, evidence, sandbox.
+        site_name: the site's title.
+
+    """
+
+    environment: str
+    timezone: str
+    journal: str
+    state: Path
+    site_name: str
+
+
+def find_root(start: Path) -> Path:
+    """The nearest folder from `start` upwards that holds an ``mkdocs.yml``.
+
+    Raises:
+        UsageError: there is none.
+
+    """
+    for folder in (start.resolve(), *start.resolve().parents):
+        if (folder / "mkdocs.yml").is_file():
+            return folder
+    raise UsageError(
+        "this is no Proofbook project",
+        where=str(start.resolve()),
+        expected="an mkdocs.yml here or in a folder above",
+        remedy="change into your project, name it by --root, or make one: proofbook new site DIR",
+    )
+
+
+def read_settings(root: Path) -> Settings:
+    """Read the settings of the project at `root`; PROOFBOOK_ENVIRONMENT and PROOFBOOK_JOURNAL go before the file.
+
+    Raises:
+        DataError: mkdocs.yml is not YAML, or its ``proofbook`` block holds a key that is not known.
+
+    """
+    path = root / "mkdocs.yml"
+    try:
+        document: Any = YAML(typ="rt", pure=True).load(path.read_text(encoding="utf-8")) or {}
+    except MarkedYAMLError as error:
+        mark = error.problem_mark
+        place = Place(path, mark.line + 1, mark.column + 1) if mark else Place(path)
+        raise DataError(f"this is not YAML: {error.problem}", where=place) from error
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise DataError(f"this is not YAML: {error}", where=Place(path), remedy="save the file as UTF-8 text") from error
+    block: Any = {}
+    for plugin in document.get("plugins") or []:
+        if isinstance(plugin, dict) and "proofbook" in plugin:
+            block = plugin["proofbook"] or {}
+    unknown = sorted(set(block) - _KNOWN)
+    if unknown:
+        raise DataError(
+            f"`{unknown[0]}` is not known in the proofbook block",
+            where=Place(path, block.lc.key(unknown[0])[0] + 1),
+            expected="one of " + ", ".join(sorted(_KNOWN)),
+        )
+    state = root / ".proofbook"
+    return Settings(
+        environment=os.environ.get("PROOFBOOK_ENVIRONMENT") or str(block.get("environment", "production")),
+        timezone=str(block.get("timezone", "UTC")),
+        journal=os.environ.get("PROOFBOOK_JOURNAL") or str(block.get("journal", "") or f"sqlite:///{state / 'journal.db'}"),
+        state=state,
+        site_name=str(document.get("site_name", "Proofbook")),
+    )

@@ -1,0 +1,350 @@
+"""The words of Proofbook as frozen values; nothing here reads, writes or knows the time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import Enum
+from pathlib import Path
+
+
+class Status(Enum):
+    """What a judgement says, in the four states of monitoring plugins."""
+
+    OK = "ok"
+    WARNING = "warning"
+    CRITICAL = "critical"
+    UNKNOWN = "unknown"
+
+    @property
+    def exit_code(self) -> int:
+        """The plugin's exit code: 0 ok, 1 warning, 2 critical, 3 unknown (Monitoring Plugins guidelines, table 2)."""
+        return _EXIT_CODES[self]
+
+    @staticmethod
+    def worst(statuses: Iterable[Status]) -> Status:
+        """The worst of some statuses: critical > unknown > warning > ok; of none at all, unknown."""
+        return max(statuses, key=_BADNESS.__getitem__, default=Status.UNKNOWN)
+
+
+_EXIT_CODES = {Status.OK: 0, Status.WARNING: 1, Status.CRITICAL: 2, Status.UNKNOWN: 3}
+_BADNESS = {Status.OK: 0, Status.WARNING: 1, Status.UNKNOWN: 2, Status.CRITICAL: 3}
+
+
+class StepClass(Enum):
+    """What executing a step may do to the system."""
+
+    READ = "read"
+    CHANGE = "change"
+    DESTRUCTIVE = "destructive"
+    MANUAL = "manual"
+
+
+class RunbookKind(Enum):
+    """What a runbook is for."""
+
+    CHECK = "check"
+    PROCEDURE = "procedure"
+    REPORT = "report"
+
+
+class RunState(Enum):
+    """Where one execution of a runbook has got to."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    FINISHED = "finished"
+    FAILED = "failed"
+    TIMED_OUT = "timed-out"
+    CANCELLED = "cancelled"
+    LOST = "lost"
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will happen to the run."""
+        return self not in (RunState.QUEUED, RunState.RUNNING)
+
+
+class Trigger(Enum):
+    """Who asked for a run."""
+
+    COMMAND = "command"
+    SCHEDULE = "schedule"
+    PUBLISH = "publish"
+    OPERATOR = "operator"
+
+
+class Operator(Enum):
+    """How a limit compares an observed value with its bounds."""
+
+    ABOVE = ">"
+    AT_LEAST = ">="
+    BELOW = "<"
+    AT_MOST = "<="
+    EQUAL = "=="
+    DIFFERENT = "!="
+    BETWEEN = "between"
+    ANY = "any"
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A condition that an observed value breaks.
+
+    Attributes:
+        text: the condition as its author wrote it, in its canonical spacing (``> 500 ms``).
+        operator: how it compares.
+        bounds: no number for ``any``, two (low, high; both inclusive) for ``between``, else one; in `unit`.
+        unit: the unit the bounds are written in; empty where they are bare numbers.
+
+    """
+
+    text: str
+    operator: Operator
+    bounds: tuple[float, ...] = ()
+    unit: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """Where a system lives: the settings that probes refer to as ``{name}``.
+
+    Attributes:
+        settings: values that may hold ``${VARIABLE}`` and ``${secret:VARIABLE}``; resolved when a run starts.
+
+    """
+
+    name: str
+    settings: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A named quantity of one system with a unit, a probe and limits.
+
+    Attributes:
+        name: the slug within its system (``error-rate``).
+        unit: unit of the observed value (``%``, ``ms``, ``MB``, ``s``, ``h``, ``d`` or empty for a count).
+        probe: the probe's declaration: ``kind`` and its options, as written.
+        group: the heading under which its plan lists it.
+        meaning: one or two sentences for the reader: what it is and why its limit is where it is.
+        runbook: the runbook to follow when it is broken (``system/name``), if any.
+        fresh_for: how long a result speaks for now; ``None``: as long as the runbook that measured it says.
+        source: the requirement rows that it fulfils.
+
+    """
+
+    system: str
+    name: str
+    title: str
+    unit: str
+    probe: Mapping[str, object]
+    warning: Limit | None = None
+    critical: Limit | None = None
+    group: str = "Metrics"
+    meaning: str = ""
+    priority: str | None = None
+    runbook: str | None = None
+    fresh_for: timedelta | None = None
+    source: tuple[str, ...] = ()
+
+    @property
+    def slug(self) -> str:
+        """The name that is the same everywhere: ``system/metric``."""
+        return f"{self.system}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """Who answers for a system; an empty `reach` is a gap in the plan that `lint` counts."""
+
+    role: str
+    reach: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """One operated service, as its ``system.yml`` describes it."""
+
+    name: str
+    title: str
+    summary: str
+    environments: Mapping[str, Environment]
+    metrics: Mapping[str, Metric]
+    path: Path
+    owner: str = ""
+    contacts: tuple[Contact, ...] = ()
+    source: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A typed value that a runbook may be given.
+
+    Attributes:
+        type: ``string``, ``integer``, ``number`` or ``boolean`` (JSON Schema's names).
+        default: used when none is given; ``None``: the parameter must be given.
+        choices: the values allowed; empty: any of the type.
+
+    """
+
+    name: str
+    type: str
+    default: str | int | float | bool | None = None
+    minimum: float | None = None
+    maximum: float | None = None
+    choices: tuple[str, ...] = ()
+    help: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Cron:
+    """When a runbook is due: five cron fields, read in a time zone of the IANA database."""
+
+    expression: str
+    timezone: str = "UTC"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One ``##`` section of a runbook.
+
+    Attributes:
+        number: counted from 1; 0 is what stands before the first ``##``.
+        title: the heading's text.
+        step_class: the gravest class that a cell of it is tagged with.
+        cells: positions of its cells in the notebook, prose included, counted from 0.
+
+    """
+
+    number: int
+    title: str
+    step_class: StepClass
+    cells: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Runbook:
+    """A Jupytext Markdown notebook with front matter.
+
+    Attributes:
+        name: the slug within its system; the file's name without ``.md``.
+        fresh_for: how long its results speak for now.
+        deadline: how long one run may take in all; `cell_deadline`: how long one cell.
+        environments: where it may run; empty: in each of the system's.
+        digest: SHA-256 of the file, in hex.
+
+    """
+
+    system: str
+    name: str
+    title: str
+    kind: RunbookKind
+    summary: str
+    path: Path
+    digest: str
+    schedule: Cron | None = None
+    deadline: timedelta = timedelta(minutes=5)
+    cell_deadline: timedelta = timedelta(minutes=1)
+    fresh_for: timedelta = timedelta(hours=26)
+    time_budget: timedelta | None = None
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
+    environments: tuple[str, ...] = ()
+    owner: str = ""
+    source: tuple[str, ...] = ()
+
+    @property
+    def slug(self) -> str:
+        """The name that is the same in notebook, journal, evidence and URL: ``system/name``."""
+        return f"{self.system}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """A value that was really measured.
+
+    Attributes:
+        value: a finite number; booleans are 1 and 0.
+        unit: the unit the value is in.
+        measured_at: when, aware, in UTC.
+        took: seconds that measuring needed.
+        source: from what, secrets left out (``GET http://127.0.0.1:8001/metrics → error_rate``).
+        detail: what else was seen on the way, one short line (``12 of 480 requests``).
+
+    """
+
+    value: float
+    unit: str
+    measured_at: datetime
+    took: float
+    source: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Unmeasured:
+    """That measuring failed, and why: what a probe returns when it has no observation."""
+
+    reason: str
+    measured_at: datetime
+    took: float
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One check's outcome: the observation, the limits as they were then, the status and its reason.
+
+    Attributes:
+        metric: the metric's slug within its system.
+        observation: what was measured; ``None`` where nothing could be.
+        warning, critical: the limits' texts that judged it.
+        reason: why it is so, in one sentence (``12.4 % breaks > 10 %``).
+        judged_at: when, aware, in UTC.
+        cell: position of the cell in the evidence, counted from 0; ``None`` outside a notebook.
+        step: number of the step; ``None`` outside a notebook.
+
+    """
+
+    system: str
+    metric: str
+    title: str
+    status: Status
+    reason: str
+    judged_at: datetime
+    observation: Observation | None = None
+    warning: str | None = None
+    critical: str | None = None
+    cell: int | None = None
+    step: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One execution of a runbook in an environment with parameters.
+
+    Attributes:
+        id: a ULID: sorts by time of start.
+        status: the worst of its results; unknown where the run did not finish or judged nothing.
+        reason: why the run is not simply the sum of its results (``cell 4 failed: …``); empty where it is.
+        source: SHA-256 of the runbook's file as executed.
+        evidence: SHA-256 of the executed notebook; ``None`` where none could be kept.
+
+    """
+
+    id: str
+    runbook: str
+    system: str
+    environment: str
+    trigger: Trigger
+    state: RunState
+    status: Status
+    started_at: datetime
+    ended_at: datetime | None = None
+    parameters: Mapping[str, object] = field(default_factory=dict)
+    reason: str = ""
+    source: str = ""
+    evidence: str | None = None
+    host: str = ""
+    actor: str = ""
