@@ -1,0 +1,42 @@
+"""The append-only store of runs, results, observations, events and slots; the only place that knows SQL.
+
+SQLAlchemy is loaded when a journal is opened, so that what only reads a report or asks for help does not pay for it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from checks.journal.facts import EMPTY, Event, JournalMissing, RecordedResult, Snapshot
+
+if TYPE_CHECKING:
+    from checks.journal.store import Journal
+
+__all__ = ["EMPTY", "Event", "Journal", "JournalMissing", "RecordedResult", "Snapshot", "open_journal"]
+
+
+def open_journal(url: str, *, create: bool = True) -> Journal:
+    """Open the journal at a database URL, ready to be written and read.
+
+    An empty database gets its tables; an older journal is migrated (an SQLite file is copied beside itself first).
+
+    Args:
+        url: an SQLAlchemy URL, ``sqlite:////srv/site/.proofbook/journal.db`` or ``postgresql://user@host/database``.
+        create: whether a journal that is not there may be made.
+
+    Raises:
+        JournalMissing: there is none, and `create` is false.
+        ServiceAway: the database does not answer.
+        DataError: the database is not a journal, is damaged, or was written by a newer Proofbook.
+    """
+    from checks.journal.store import Journal
+
+    return Journal.open(url, create=create)
+
+
+def __getattr__(name: str) -> object:
+    if name == "Journal":
+        from checks.journal.store import Journal
+
+        return Journal
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,116 @@
+"""Between the journal's rows and the model's values."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import sqlalchemy as sa
+
+from checks.journal import _tables as t
+from checks.journal.facts import Event, RecordedResult
+from checks.model import Observation, Result, Run, RunState, Status
+
+RUN_COLUMNS = (
+    *t.runs.c,
+    t.run_ends.c.state,
+    t.run_ends.c.status,
+    t.run_ends.c.ended_at,
+    t.run_ends.c.reason,
+    t.run_ends.c.evidence,
+)
+RESULT_COLUMNS = (*t.results.c, t.series.c.system, t.series.c.metric)
+
+
+def start_row(run: Run) -> dict[str, Any]:
+    """What is known of a run when it starts."""
+    names = ("id", "runbook", "system", "environment", "trigger", "started_at", "source", "host", "actor")
+    return {name: getattr(run, name) for name in names} | {"parameters": dict(run.parameters)}
+
+
+def end_row(run: Run) -> dict[str, Any]:
+    """What is known of a run only when it has ended."""
+    return {
+        "run_id": run.id,
+        "state": run.state,
+        "status": run.status,
+        "ended_at": run.ended_at,
+        "reason": run.reason,
+        "evidence": run.evidence,
+    }
+
+
+def to_run(row: sa.Row[Any]) -> Run:
+    """A run and its end; one without an end is running, and its status unknown."""
+    return Run(
+        id=row.id,
+        runbook=row.runbook,
+        system=row.system,
+        environment=row.environment,
+        trigger=row.trigger,
+        state=row.state or RunState.RUNNING,
+        status=row.status or Status.UNKNOWN,
+        started_at=row.started_at,
+        ended_at=row.ended_at,
+        parameters=row.parameters,
+        reason=row.reason or "",
+        source=row.source,
+        evidence=row.evidence,
+        host=row.host,
+        actor=row.actor,
+    )
+
+
+def result_row(run_id: str, series: int, result: Result) -> dict[str, Any]:
+    """A result with all its observation, so that it stays whole when series are thinned."""
+    seen = result.observation
+    return {
+        "run_id": run_id,
+        "series": series,
+        "title": result.title,
+        "status": result.status,
+        "reason": result.reason,
+        "judged_at": result.judged_at,
+        "measured_at": seen and seen.measured_at,
+        # SQLite has no NaN; a measured value that is none comes back as NaN from the missing one.
+        "value": None if seen is None or math.isnan(seen.value) else float(seen.value),
+        "unit": seen and seen.unit,
+        "took": seen and seen.took,
+        "source": seen and seen.source,
+        "detail": seen and seen.detail,
+        "warning": result.warning,
+        "critical": result.critical,
+        "cell": result.cell,
+        "step": result.step,
+    }
+
+
+def to_result(row: sa.Row[Any]) -> Result:
+    """The result as it was given."""
+    seen = None
+    if row.measured_at is not None:
+        value = math.nan if row.value is None else row.value
+        seen = Observation(value, row.unit, row.measured_at, row.took, row.source, row.detail)
+    return Result(
+        system=row.system,
+        metric=row.metric,
+        title=row.title,
+        status=row.status,
+        reason=row.reason,
+        judged_at=row.judged_at,
+        observation=seen,
+        warning=row.warning,
+        critical=row.critical,
+        cell=row.cell,
+        step=row.step,
+    )
+
+
+def to_recorded(row: sa.Row[Any]) -> RecordedResult:
+    """The result with where it came from."""
+    return RecordedResult(to_result(row), row.run_id, row.runbook)
+
+
+def to_event(row: sa.Row[Any]) -> Event:
+    """The event as it was noted."""
+    return Event(row.id, row.kind, row.at, row.subject, row.actor, row.detail)

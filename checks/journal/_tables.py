@@ -1,0 +1,156 @@
+"""The journal's tables. A change here needs a migration; a test compares the two."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from enum import Enum
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+
+from checks.model import RunState, Status, Trigger
+
+HEAD = "0001"
+"""The schema that this Proofbook writes; the last migration's number."""
+
+KNOWN = frozenset({HEAD})
+"""Every schema that this Proofbook can bring up to date."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+E = TypeVar("E", bound=Enum)
+
+
+def to_micros(moment: datetime) -> int:
+    """Microseconds since 1970-01-01T00:00Z; exact, where a float of seconds would not be."""
+    if moment.tzinfo is None:
+        raise ValueError(f"expected an aware datetime, found {moment!r}")
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+def from_micros(micros: int) -> datetime:
+    """The moment in UTC that `to_micros` wrote."""
+    return _EPOCH + micros * _MICROSECOND
+
+
+class Moment(sa.types.TypeDecorator[datetime]):
+    """An aware datetime, kept as whole microseconds since 1970 in UTC: the same order and precision in every database."""
+
+    impl = sa.BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> int | None:  # noqa: ARG002  SQLAlchemy's signature
+        """Refuse a naive datetime, write any other in UTC."""
+        return None if value is None else to_micros(value)
+
+    def process_result_value(self, value: Any | None, dialect: sa.Dialect) -> datetime | None:  # noqa: ARG002  SQLAlchemy's signature
+        """Read it back, aware and in UTC."""
+        return None if value is None else from_micros(value)
+
+
+def _words(kind: type[E]) -> sa.Enum:
+    """An Enum kept as its value; unchecked by the database, so that a new word needs no rebuilt table."""
+    return sa.Enum(kind, native_enum=False, create_constraint=False, length=16, values_callable=lambda k: [m.value for m in k])
+
+
+_Key = sa.BigInteger().with_variant(sa.Integer(), "sqlite")  # SQLite counts up by itself in an INTEGER key only
+
+metadata = sa.MetaData()
+
+runs = sa.Table(
+    "runs",
+    metadata,
+    sa.Column("id", sa.String(26), primary_key=True),
+    sa.Column("runbook", sa.Text, nullable=False),
+    sa.Column("system", sa.Text, nullable=False),
+    sa.Column("environment", sa.Text, nullable=False),
+    sa.Column("trigger", _words(Trigger), nullable=False),
+    sa.Column("started_at", Moment, nullable=False),
+    sa.Column("parameters", sa.JSON, nullable=False),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("host", sa.Text, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Index("runs_of_a_runbook", "environment", "runbook", "started_at", "id"),
+    sa.Index("runs_by_time", "started_at", "id"),
+)
+
+# The end of a run is a row of its own: nothing that was written is ever changed, and its key refuses a second end.
+run_ends = sa.Table(
+    "run_ends",
+    metadata,
+    sa.Column("run_id", sa.String(26), sa.ForeignKey("runs.id"), primary_key=True),
+    sa.Column("state", _words(RunState), nullable=False),
+    sa.Column("status", _words(Status), nullable=False),
+    sa.Column("ended_at", Moment, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("evidence", sa.Text),
+)
+
+series = sa.Table(
+    "series",
+    metadata,
+    sa.Column("id", _Key, primary_key=True),
+    sa.Column("environment", sa.Text, nullable=False),
+    sa.Column("system", sa.Text, nullable=False),
+    sa.Column("metric", sa.Text, nullable=False),
+    sa.UniqueConstraint("environment", "system", "metric", name="series_named_once"),
+)
+
+results = sa.Table(
+    "results",
+    metadata,
+    sa.Column("id", _Key, primary_key=True),
+    sa.Column("run_id", sa.String(26), sa.ForeignKey("runs.id"), nullable=False),
+    sa.Column("series", _Key, sa.ForeignKey("series.id"), nullable=False),
+    sa.Column("title", sa.Text, nullable=False),
+    sa.Column("status", _words(Status), nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("judged_at", Moment, nullable=False),
+    sa.Column("measured_at", Moment),
+    sa.Column("value", sa.Double),
+    sa.Column("unit", sa.Text),
+    sa.Column("took", sa.Double),
+    sa.Column("source", sa.Text),
+    sa.Column("detail", sa.Text),
+    sa.Column("warning", sa.Text),
+    sa.Column("critical", sa.Text),
+    sa.Column("cell", sa.Integer),
+    sa.Column("step", sa.Integer),
+    sa.Index("results_of_a_run", "run_id", "id"),
+    sa.Index("results_by_time", "series", "judged_at", "id"),
+    sa.Index("results_by_status", "series", "status", "judged_at"),
+)
+
+observations = sa.Table(
+    "observations",
+    metadata,
+    sa.Column("series", _Key, sa.ForeignKey("series.id"), primary_key=True, autoincrement=False),
+    sa.Column("ts", Moment, primary_key=True),
+    sa.Column("value", sa.Double, nullable=False),
+    sa.Column("unit", sa.Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+events = sa.Table(
+    "events",
+    metadata,
+    sa.Column("id", _Key, primary_key=True),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("at", Moment, nullable=False),
+    sa.Column("subject", sa.Text, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("detail", sa.JSON, nullable=False),
+    sa.Index("events_by_subject", "subject", "at"),
+    sa.Index("events_by_time", "at", "id"),
+)
+
+slots = sa.Table(
+    "slots",
+    metadata,
+    sa.Column("environment", sa.Text, primary_key=True),
+    sa.Column("runbook", sa.Text, primary_key=True),
+    sa.Column("due_at", Moment, primary_key=True),
+    sa.Column("claimed_at", Moment, nullable=False),
+    sa.Column("owner", sa.Text, nullable=False),
+)

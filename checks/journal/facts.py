@@ -1,0 +1,64 @@
+"""What the journal gives back, as frozen values; importing it costs nothing and reads nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from checks.errors import ServiceAway
+from checks.model import Result, Run
+
+
+class JournalMissing(ServiceAway):
+    """There is no journal yet: nothing has ever been recorded."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedResult:
+    """A result as the journal keeps it, with the run that it came from.
+
+    Attributes:
+        runbook: slug of the runbook that the run executed (``system/name``).
+    """
+
+    result: Result
+    run_id: str
+    runbook: str
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened and was noted: the end of a run, a step, a confirmation.
+
+    Attributes:
+        id: counts up in the order of recording.
+        kind: what happened (``run-ended``).
+        subject: what it happened to, a slug or a run's id.
+        actor: who or what did it.
+    """
+
+    id: int
+    kind: str
+    at: datetime
+    subject: str
+    actor: str
+    detail: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything a report needs, read in one transaction so that its parts belong together.
+
+    Attributes:
+        latest_runs: the latest ended run of each runbook, by the runbook's slug.
+        latest_results: the latest result of each metric, by the metric's slug.
+        since: since when each metric has had the status of its latest result, by the metric's slug.
+    """
+
+    latest_runs: Mapping[str, Run] = field(default_factory=dict)
+    latest_results: Mapping[str, RecordedResult] = field(default_factory=dict)
+    since: Mapping[str, datetime] = field(default_factory=dict)
+
+
+EMPTY = Snapshot()

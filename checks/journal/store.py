@@ -1,0 +1,296 @@
+"""The journal: every run and what it found, appended and never changed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from checks.errors import Refused
+from checks.journal import _queries, _rows
+from checks.journal import _tables as t
+from checks.journal._engine import engine_for, reading, shown, writing
+from checks.journal._migrate import bring_up_to_date
+from checks.journal.facts import Event, RecordedResult, Snapshot
+from checks.model import Result, Run, Status
+
+_EPOCH = date(1970, 1, 1)
+
+
+class Journal:
+    """The append-only store of runs, results, observations, events and slots.
+
+    Every method opens its own transaction; a journal may be used from several threads and processes at once.
+    Each may raise ServiceAway (the database does not answer), Busy (held for too long by another process),
+    CannotWrite or DataError (damaged).
+    """
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+
+    @classmethod
+    def open(cls, url: str, *, create: bool = True) -> Journal:
+        """See `checks.journal.open_journal`."""
+        engine = engine_for(url)
+        try:
+            bring_up_to_date(engine, create=create)
+        except BaseException:
+            engine.dispose()
+            raise
+        return cls(engine)
+
+    @property
+    def where(self) -> str:
+        """The journal's address, its password left out."""
+        return shown(self._engine.url)
+
+    def close(self) -> None:
+        """Give the connections back; the journal cannot lose anything by it."""
+        self._engine.dispose()
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # What is written
+
+    def start_run(self, run: Run) -> None:
+        """Note that a run has started.
+
+        Raises:
+            Refused: a run with this id was started before.
+        """
+        try:
+            with writing(self._engine) as connection:
+                connection.execute(sa.insert(t.runs), _rows.start_row(run))
+        except sa.exc.IntegrityError as error:
+            raise Refused("a run is started once", where=run.id, found="the journal has this run already") from error
+
+    def finish_run(self, run: Run, results: Iterable[Result]) -> None:
+        """Note a run's end with all it found, in one transaction: all of it is kept, or none.
+
+        Args:
+            run: the run in an ended state; what is known since its start is not written again.
+            results: what it found, in the order of the cells.
+
+        Raises:
+            Refused: the run was never started, or has an end already.
+            ValueError: the run has not ended, or a result has no aware time.
+        """
+        if not run.state.ended or run.ended_at is None:
+            raise ValueError(f"expected an ended run with the time of its end, found {run.state.value}")
+        found = tuple(results)
+        known = sa.select(t.runs.c.id).where(t.runs.c.id == run.id)
+        ended = sa.select(t.run_ends.c.run_id).where(t.run_ends.c.run_id == run.id)
+        with writing(self._engine) as connection:
+            # Holding the run's row makes a second writer wait, and then see the first one's end.
+            if connection.execute(known.with_for_update()).first() is None:
+                raise Refused("a run must be started before it ends", where=run.id, remedy="call start_run first")
+            if connection.execute(ended).first() is not None:
+                raise Refused("a run ends once", where=run.id, found="the journal has its end already")
+            connection.execute(sa.insert(t.run_ends), _rows.end_row(run))
+            self._append(connection, run, found)
+            detail = {
+                "runbook": run.runbook,
+                "environment": run.environment,
+                "state": run.state.value,
+                "status": run.status.value,
+            }
+            _note(connection, "run-ended", run.ended_at, run.id, run.actor, detail)
+
+    def _append(self, connection: sa.Connection, run: Run, results: Sequence[Result]) -> None:
+        if not results:
+            return
+        keys = self._series(connection, run.environment, results)
+        rows = [_rows.result_row(run.id, keys[result.system, result.metric], result) for result in results]
+        connection.execute(sa.insert(t.results), rows)
+        seen = [
+            {"series": keys[result.system, result.metric], "ts": o.measured_at, "value": float(o.value), "unit": o.unit}
+            for result in results
+            if (o := result.observation) is not None and math.isfinite(o.value)
+        ]
+        if seen:
+            # A value that was judged twice was measured once.
+            connection.execute(self._insert(t.observations).on_conflict_do_nothing(), seen)
+
+    def _series(self, connection: sa.Connection, environment: str, results: Sequence[Result]) -> dict[tuple[str, str], int]:
+        # In a fixed order, so that two writers never wait for each other in a ring.
+        names = sorted({(result.system, result.metric) for result in results})
+        known = self._known_series(connection, environment)
+        new = [
+            {"environment": environment, "system": system, "metric": metric}
+            for system, metric in names
+            if (system, metric) not in known
+        ]
+        if new:
+            connection.execute(self._insert(t.series).on_conflict_do_nothing(), new)
+            known = self._known_series(connection, environment)
+        return known
+
+    @staticmethod
+    def _known_series(connection: sa.Connection, environment: str) -> dict[tuple[str, str], int]:
+        rows = connection.execute(sa.select(t.series).where(t.series.c.environment == environment))
+        return {(row.system, row.metric): row.id for row in rows}
+
+    def _insert(self, table: sa.Table) -> Any:
+        if self._engine.dialect.name == "postgresql":
+            from sqlalchemy.dialects.postgresql import insert as insert_postgresql
+
+            return insert_postgresql(table)
+        from sqlalchemy.dialects.sqlite import insert as insert_sqlite
+
+        return insert_sqlite(table)
+
+    def record_event(self, kind: str, at: datetime, subject: str, actor: str, detail: Mapping[str, object]) -> None:
+        """Note something that happened.
+
+        Args:
+            kind: what happened, a word of one's own such as ``step-confirmed``.
+            at: when, aware.
+            subject: what it happened to: a run's id or a slug.
+            actor: who or what did it.
+            detail: anything more that JSON can hold.
+        """
+        with writing(self._engine) as connection:
+            _note(connection, kind, at, subject, actor, detail)
+
+    def claim_slot(self, runbook: str, environment: str, due_at: datetime, now: datetime, owner: str) -> bool:
+        """Take a slot; of all who ask for the same one, ever, a single one is told yes.
+
+        Args:
+            runbook: the runbook's slug.
+            environment: where it would run.
+            due_at: when it was due; with the two above, the slot's name.
+            now: the time of the claim.
+            owner: who asks, for the reader of the journal (``host:pid``).
+        """
+        row = {"runbook": runbook, "environment": environment, "due_at": due_at, "claimed_at": now, "owner": owner}
+        try:
+            with writing(self._engine) as connection:
+                connection.execute(sa.insert(t.slots), row)
+        except sa.exc.IntegrityError:
+            return False
+        return True
+
+    # What is read
+
+    def snapshot(self, environment: str) -> Snapshot:
+        """Everything a report needs, as of one moment."""
+        with reading(self._engine) as connection:
+            return Snapshot(
+                latest_runs=_latest_runs(connection, environment),
+                latest_results=_latest_results(connection, environment),
+                since=_status_since(connection, environment),
+            )
+
+    def latest_runs(self, environment: str) -> dict[str, Run]:
+        """The latest ended run of each runbook, by the runbook's slug; latest is what started last."""
+        with reading(self._engine) as connection:
+            return _latest_runs(connection, environment)
+
+    def latest_results(self, environment: str) -> dict[str, RecordedResult]:
+        """The latest result of each metric, by the metric's slug; latest is what was judged last, in whichever run."""
+        with reading(self._engine) as connection:
+            return _latest_results(connection, environment)
+
+    def status_since(self, environment: str) -> dict[str, datetime]:
+        """Since when each metric has had the status of its latest result, by the metric's slug."""
+        with reading(self._engine) as connection:
+            return _status_since(connection, environment)
+
+    def last_critical(self, environment: str) -> dict[str, datetime]:
+        """When each metric was last critical, by the metric's slug; one that never was is left out."""
+        with reading(self._engine) as connection:
+            rows = connection.execute(_queries.last_of_each_status(environment))
+            return {f"{row.system}/{row.metric}": row.CRITICAL for row in rows if row.CRITICAL is not None}
+
+    def runs(
+        self, runbook: str | None = None, system: str | None = None, environment: str | None = None, limit: int = 50
+    ) -> list[Run]:
+        """Runs, the one that started last first; a run without an end is given as running."""
+        query = _queries.runs_with_ends().order_by(t.runs.c.started_at.desc(), t.runs.c.id.desc()).limit(limit)
+        for column, wanted in ((t.runs.c.runbook, runbook), (t.runs.c.system, system), (t.runs.c.environment, environment)):
+            if wanted is not None:
+                query = query.where(column == wanted)
+        return [_rows.to_run(row) for row in self._all(query)]
+
+    def run(self, id: str) -> Run | None:  # noqa: A002  the word everywhere else, too
+        """The run with an id, or ``None``."""
+        rows = self._all(_queries.runs_with_ends().where(t.runs.c.id == id))
+        return _rows.to_run(rows[0]) if rows else None
+
+    def results(self, run_id: str) -> list[Result]:
+        """What a run found, in the order in which it was judged."""
+        return [_rows.to_result(row) for row in self._all(_queries.results_of(run_id))]
+
+    def observations(self, slug: str, environment: str, since: datetime) -> list[tuple[datetime, float]]:
+        """The values measured of a metric from `since` on, oldest first, in the unit of the newest one.
+
+        A value in another unit (from before the metric's unit was changed) is left out: it is no point of the same line.
+        """
+        system, _, metric = slug.partition("/")
+        rows = self._all(_queries.observations(environment, system, metric, since))
+        return [(row.ts, row.value) for row in rows if row.unit == rows[-1].unit]
+
+    def daily_worst(self, environment: str, since: datetime) -> dict[str, dict[date, Status]]:
+        """The worst status of each day (UTC) of each system; a day on which nothing was judged is left out."""
+        seen: dict[str, dict[date, Status]] = {}
+        for row in self._all(_queries.days(environment, since)):
+            days = seen.setdefault(row.system, {})
+            day = _EPOCH + timedelta(days=int(row.day))
+            days[day] = Status.worst([row.status, *([days[day]] if day in days else [])])
+        return seen
+
+    def events(
+        self, kind: str | None = None, subject: str | None = None, since: datetime | None = None, limit: int = 200
+    ) -> list[Event]:
+        """Events, the last recorded first."""
+        query = sa.select(t.events).order_by(t.events.c.id.desc()).limit(limit)
+        for condition in (
+            None if kind is None else t.events.c.kind == kind,
+            None if subject is None else t.events.c.subject == subject,
+            None if since is None else t.events.c.at >= since,
+        ):
+            if condition is not None:
+                query = query.where(condition)
+        return [_rows.to_event(row) for row in self._all(query)]
+
+    def last_slots(self, environment: str) -> dict[str, datetime]:
+        """The latest slot that was claimed of each runbook, by the runbook's slug."""
+        due = sa.func.max(t.slots.c.due_at).label("due_at")
+        query = sa.select(t.slots.c.runbook, due).where(t.slots.c.environment == environment).group_by(t.slots.c.runbook)
+        return {row.runbook: row.due_at for row in self._all(query)}
+
+    def _all(self, query: sa.Select[Any] | sa.CompoundSelect[Any]) -> Sequence[sa.Row[Any]]:
+        with reading(self._engine) as connection:
+            return connection.execute(query).all()
+
+
+def _note(connection: sa.Connection, kind: str, at: datetime, subject: str, actor: str, detail: Mapping[str, object]) -> None:
+    row = {"kind": kind, "at": at, "subject": subject, "actor": actor, "detail": dict(detail)}
+    connection.execute(sa.insert(t.events), row)
+
+
+def _latest_runs(connection: sa.Connection, environment: str) -> dict[str, Run]:
+    return {row.runbook: _rows.to_run(row) for row in connection.execute(_queries.latest_runs(environment))}
+
+
+def _latest_results(connection: sa.Connection, environment: str) -> dict[str, RecordedResult]:
+    rows = connection.execute(_queries.latest_results(environment))
+    return {f"{row.system}/{row.metric}": _rows.to_recorded(row) for row in rows}
+
+
+def _status_since(connection: sa.Connection, environment: str) -> dict[str, datetime]:
+    since: dict[str, datetime] = {}
+    for row in connection.execute(_queries.last_of_each_status(environment)).all():
+        if row.latest is None:
+            continue  # a series whose only writer was rolled back
+        others = [when for status in Status if status is not row.latest and (when := getattr(row, status.name)) is not None]
+        first = connection.execute(_queries.first_with(row.id, row.latest, max(others, default=None))).scalar_one()
+        since[f"{row.system}/{row.metric}"] = first
+    return since
