@@ -100,6 +100,7 @@ class Service:
         FAULTS: each fault with one line that says what really happens while it is on.
         rate: requests per second of the steady traffic; `burst`: how many are sent at once before it is ready.
         window_seconds: length of the rolling window of ``self.window``.
+
     """
 
     name: ClassVar[str]
@@ -192,10 +193,10 @@ class Service:
     def stop(self) -> None:
         """Stop sending, serving and working, and close the files."""
         self.ended.set()
-        if self._traffic:
-            self._traffic.stop()
         if self._server:
             self._server.close_all()
+        if self._traffic:
+            self._traffic.stop()
         self.log.info("stopped", pid=os.getpid())
         self.pid_file.unlink(missing_ok=True)
         self.database.close()

@@ -16,6 +16,7 @@ class Repository:
         folder: where both are kept; created with a first commit where it does not exist.
         files: what the first commit holds: path and text of each file.
         author: who commits.
+
     """
 
     def __init__(self, folder: Path, files: Mapping[str, str], *, author: str = "Sandbox <sandbox@localhost>") -> None:
@@ -43,6 +44,7 @@ class Repository:
 
         Raises:
             subprocess.CalledProcessError: git failed; its ``stderr`` says why.
+
         """
         return self._run("git", *arguments, cwd=self.clone)
 
@@ -54,6 +56,7 @@ class Repository:
             files: path and new text of each file.
             push: whether the origin gets the commit too.
             at: author's and committer's date; now, where not given.
+
         """
         for path, text in files.items():
             target = self.clone / path

@@ -37,6 +37,7 @@ class IssueTracker:
     ``routes()`` serves ``/repos/<owner>/<name>/issues`` (query: state, labels, since, creator, sort, direction, per_page,
     page; with a Link header), ``…/issues/<n>`` (GET, PATCH), ``…/issues`` (POST), ``…/issues/<n>/comments`` (GET, POST)
     and ``…/labels``.
+
     """
 
     def __init__(self, database: Database, repository: str) -> None:

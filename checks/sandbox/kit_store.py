@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Any
 
 
-def write_json(path: Path, value: object) -> None:
+def write_json(path: Path, value: object, *, mode: int = 0o644) -> None:
     """Write a JSON file that readers see whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
+    draft.touch(mode=mode)
     draft.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     draft.replace(path)
 
@@ -95,6 +96,7 @@ class JsonLog:
         keep: how many turned-over files stay.
         quiet_for: seconds for which an exact repetition of a warning or error is counted instead of written; the
             next line that is written says how many there were. 0: every line is written.
+
     """
 
     def __init__(self, path: Path, *, bound: int = 16_000_000, keep: int = 2, quiet_for: float = 0.0) -> None:
@@ -192,6 +194,7 @@ class Job:
     Attributes:
         every: seconds between the end of one time and the start of the next.
         at_start: whether the first time is before the system counts as ready.
+
     """
 
     name: str
@@ -215,6 +218,7 @@ def dump(database: Path, folder: Path, *, name: str, keep: int = 5, break_off_at
 
     Returns:
         The dump's path.
+
     """
     folder.mkdir(parents=True, exist_ok=True)
     moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")

@@ -29,6 +29,7 @@ class Traffic:
         rate: calls per second in all, once the burst is over.
         burst: how many calls are sent at once at the start.
         workers: threads; so many calls may be slow at the same time before the rate suffers.
+
     """
 
     def __init__(self, port: int, next_call: Callable[[], Call | None], *, rate: float, burst: int, workers: int = 4) -> None:
@@ -51,10 +52,11 @@ class Traffic:
             thread.start()
 
     def stop(self) -> None:
-        """Stop sending; returns when no more call will start."""
+        """Stop sending; returns when no more call will start, or after a second."""
         self._stop.set()
+        until = time.monotonic() + 1
         for thread in self._threads:
-            thread.join(timeout=3)
+            thread.join(timeout=max(0.0, until - time.monotonic()))
 
     def _work(self, number: int) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=30)

@@ -29,6 +29,7 @@ class Figures:
         error_rate: share of answers with a status of 500 and above, in percent.
         mean_ms, p50_ms, p95_ms, p99_ms: time to answer, in milliseconds (nearest rank).
         per_second: requests per second, over the part of the window that has passed since the first request.
+
     """
 
     window_s: float
@@ -53,6 +54,7 @@ class Window:
     Args:
         clock: gives monotonic seconds.
         capacity: the most requests that are remembered, so that a flood cannot fill the memory.
+
     """
 
     def __init__(self, seconds: float = 60.0, *, clock: Callable[[], float] = time.monotonic, capacity: int = 50_000) -> None:
