@@ -28,6 +28,7 @@ def open_journal(url: str, *, create: bool = True) -> Journal:
         JournalMissing: there is none, and `create` is false.
         ServiceAway: the database does not answer.
         DataError: the database is not a journal, is damaged, or was written by a newer Proofbook.
+
     """
     from checks.journal.store import Journal
 

@@ -26,6 +26,7 @@ def engine_for(url: str) -> sa.Engine:
     Raises:
         UsageError: the URL cannot be read, or names a database that a journal cannot live in.
         ServiceAway: PostgreSQL's driver is not installed.
+
     """
     try:
         parsed = sa.make_url(url)
@@ -85,6 +86,7 @@ def make_file(path: Path) -> None:
 
     Raises:
         CannotWrite: the folder or the file cannot be made.
+
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -118,6 +120,7 @@ def told(engine: sa.Engine) -> Iterator[None]:
         Busy: another process has held the journal for too long.
         DataError: the file is not a journal, or is damaged.
         ServiceAway: the database does not answer.
+
     """
     try:
         yield
@@ -159,6 +162,7 @@ def require_there(engine: sa.Engine) -> None:
 
     Raises:
         JournalMissing: the file does not exist or is empty.
+
     """
     path = sqlite_file(engine)
     if path is not None and (not path.is_file() or path.stat().st_size == 0):

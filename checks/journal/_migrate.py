@@ -27,6 +27,7 @@ def bring_up_to_date(engine: sa.Engine, *, create: bool) -> None:
     Raises:
         JournalMissing: the database is empty, and `create` is false.
         DataError: another program's tables are there, or a newer Proofbook's.
+
     """
     path = sqlite_file(engine)
     if path is not None:
@@ -90,6 +91,7 @@ def back_up(path: Path, revision: str) -> Path:
 
     Raises:
         CannotWrite: the copy cannot be made; the journal is untouched.
+
     """
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
     copy = path.with_name(f"{path.stem}-schema-{revision}-{stamp}{path.suffix}")

@@ -20,6 +20,7 @@ class RecordedResult:
 
     Attributes:
         runbook: slug of the runbook that the run executed (``system/name``).
+
     """
 
     result: Result
@@ -36,6 +37,7 @@ class Event:
         kind: what happened (``run-ended``).
         subject: what it happened to, a slug or a run's id.
         actor: who or what did it.
+
     """
 
     id: int
@@ -54,6 +56,7 @@ class Snapshot:
         latest_runs: the latest ended run of each runbook, by the runbook's slug.
         latest_results: the latest result of each metric, by the metric's slug.
         since: since when each metric has had the status of its latest result, by the metric's slug.
+
     """
 
     latest_runs: Mapping[str, Run] = field(default_factory=dict)

@@ -64,6 +64,7 @@ class Journal:
 
         Raises:
             Refused: a run with this id was started before.
+
         """
         try:
             with writing(self._engine) as connection:
@@ -81,6 +82,7 @@ class Journal:
         Raises:
             Refused: the run was never started, or has an end already.
             ValueError: the run has not ended, or a result has no aware time.
+
         """
         if not run.state.ended or run.ended_at is None:
             raise ValueError(f"expected an ended run with the time of its end, found {run.state.value}")
@@ -155,6 +157,7 @@ class Journal:
             subject: what it happened to: a run's id or a slug.
             actor: who or what did it.
             detail: anything more that JSON can hold.
+
         """
         with writing(self._engine) as connection:
             _note(connection, kind, at, subject, actor, detail)
@@ -168,6 +171,7 @@ class Journal:
             due_at: when it was due; with the two above, the slot's name.
             now: the time of the claim.
             owner: who asks, for the reader of the journal (``host:pid``).
+
         """
         row = {"runbook": runbook, "environment": environment, "due_at": due_at, "claimed_at": now, "owner": owner}
         try:
