@@ -1,0 +1,1 @@
+"""A runbook into evidence: reading, kernels, deadlines, redaction, recording."""

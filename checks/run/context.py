@@ -1,0 +1,77 @@
+"""What a kernel is told of the run that it works for, as a read-only JSON file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from checks.errors import DataError
+from checks.model import System
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+VARIABLE = "PROOFBOOK_CONTEXT"
+
+ParameterValue = str | int | float | bool
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """A run as its kernel sees it.
+
+    The values of settings are not in here, as some are secrets: the kernel fills them from its environment variables.
+
+    Attributes:
+        run: the run's id.
+        runbook: the runbook's slug.
+        system: the system with its metrics and limits as they were when the run began.
+        environment: the name of the environment.
+        parameters: validated values, each declared in the front matter.
+
+    """
+
+    run: str
+    runbook: str
+    system: System
+    environment: str
+    parameters: Mapping[str, ParameterValue]
+
+
+@cache
+def _adapter() -> TypeAdapter[Context]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(Context)
+
+
+def write(context: Context, path: Path) -> None:
+    """Write a context for one kernel; only this user may read it."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(_adapter().dump_json(context))
+
+
+def read(path: Path) -> Context:
+    """Read the context that ``run`` or ``operate`` wrote.
+
+    Raises:
+        DataError: the file is not there or holds something else.
+
+    """
+    try:
+        return _adapter().validate_json(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise DataError(
+            "the run's context cannot be read", where=str(path), found=str(error), remedy=f"leave {VARIABLE} alone"
+        ) from error
+
+
+def to_json(context: Context) -> dict[str, Any]:
+    """The context as JSON values."""
+    data: dict[str, Any] = _adapter().dump_python(context, mode="json")
+    return data

@@ -1,0 +1,253 @@
+"""What a runbook's cells call: measure, judge, and leave one result in the cell's outputs."""
+
+from __future__ import annotations
+
+import difflib
+import html
+import math
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from checks.errors import DataError
+from checks.model import Metric, Observation, Result, Status, System, Unmeasured
+
+if TYPE_CHECKING:
+    from checks.catalogue import Settled
+    from checks.run.context import ParameterValue
+
+_LONGEST_TEXT = 2000
+_OUTSIDE_A_RUN = "interactive"
+_count = 0
+
+
+class _NotGiven:
+    """The absence of a value, which ``None`` is not: a cell may have computed nothing."""
+
+    def __repr__(self) -> str:
+        return "<not given>"
+
+
+_NOT_GIVEN = _NotGiven()
+
+
+@dataclass(frozen=True, slots=True)
+class _Here:
+    """The system, environment and run that this notebook works for."""
+
+    run: str
+    system: System
+    settled: Settled
+    parameters: Mapping[str, ParameterValue]
+
+
+def check(metric: str, value: object = _NOT_GIVEN) -> Result:
+    """Measure a metric of this runbook's system, judge it by its declared limits, and record the result.
+
+    Args:
+        metric: the metric's name, such as ``error-rate``.
+        value: what the cell measured itself, in the metric's unit: a number, a boolean (1 or 0), or what `observe`
+            gave. Left out, the metric's declared probe measures. Anything that is no finite number is judged unknown.
+
+    Returns:
+        The result; it has also been emitted as one output of the cell.
+
+    Raises:
+        DataError: the system declares no such metric, or its value can only come from a cell and none is given.
+
+    """
+    __tracebackhide__ = True
+    here = _here()
+    declared = _declared(here.system, metric)
+    seen = observe(metric) if isinstance(value, _NotGiven) else _given(declared, value, _now())
+    from checks.judge import judge
+
+    result = _shown(judge(declared, _masked(here, seen), _now()))
+    _emit(result, here.run)
+    return result
+
+
+def observe(metric: str) -> Observation | Unmeasured:
+    """Measure a metric of this runbook's system by its declared probe, without judging or recording it.
+
+    Args:
+        metric: the metric's name, such as ``error-rate``.
+
+    Returns:
+        The observation, or why there is none.
+
+    Raises:
+        DataError: the system declares no such metric, or its value can only come from a cell.
+
+    """
+    __tracebackhide__ = True
+    here = _here()
+    declared = _declared(here.system, metric)
+    if declared.probe.get("kind") == "notebook":
+        raise DataError(
+            f"{declared.slug} is measured by a cell, and no value is given", remedy=f'give it: check("{declared.name}", value)'
+        )
+    from checks.probes import measure
+
+    return measure(declared, here.settled, _now())
+
+
+class _Parameters(Mapping[str, "ParameterValue"]):
+    """The run's parameters: read-only, validated, with the front matter's defaults where none was given."""
+
+    def __getitem__(self, name: str) -> ParameterValue:
+        return _here().parameters[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_here().parameters)
+
+    def __len__(self) -> int:
+        return len(_here().parameters)
+
+    def __repr__(self) -> str:
+        return f"parameters({dict(self)!r})"
+
+
+parameters: Mapping[str, ParameterValue] = _Parameters()
+
+
+def emitted() -> int:
+    """How many results this kernel has emitted; ``run`` compares it with what it found in the outputs."""
+    return _count
+
+
+def text_line(result: Result) -> str:
+    """A result as one line: name, value, status, limits, and the reason where it is not ok."""
+    from checks.judge import format_value
+
+    seen = result.observation
+    limits = [f"{name}: {text}" for name, text in (("warning", result.warning), ("critical", result.critical)) if text]
+    parts = [
+        f"{result.metric:<24}",
+        f"{format_value(seen.value, seen.unit) if seen else '-':>12}",
+        f"{result.status.value:<8}",
+        *limits,
+    ]
+    line = "  ".join(parts).rstrip()
+    return line if result.status is Status.OK else f"{line}  ({result.reason})"
+
+
+@cache
+def _here() -> _Here:
+    from checks.catalogue import resolve
+    from checks.run import context
+
+    if path := os.environ.get(context.VARIABLE):
+        told = context.read(Path(path))
+        return _Here(told.run, told.system, resolve(told.system, told.environment, os.environ), told.parameters)
+    return _found_from(Path.cwd())
+
+
+def _found_from(folder: Path) -> _Here:
+    """Where no run tells (JupyterLab), the notebook's folder is the name of its system."""
+    from checks.catalogue import find_root, load, resolve
+
+    catalogue = load(find_root(folder))
+    notebooks = catalogue.root / "notebooks"
+    inside = folder.resolve().relative_to(notebooks) if folder.resolve().is_relative_to(notebooks) else Path()
+    if not inside.parts or inside.parts[0] not in catalogue.systems:
+        raise DataError(
+            "this notebook belongs to no system",
+            where=str(folder),
+            expected=f"a folder of {notebooks} that bears a system's name",
+            remedy="open the notebook from that folder, or run it: proofbook run SYSTEM/RUNBOOK",
+        )
+    system = catalogue.systems[inside.parts[0]]
+    settled = resolve(system, catalogue.settings.environment, os.environ)
+    # JupyterLab names the open notebook here; its front matter holds the parameters' defaults.
+    name = Path(os.environ.get("JPY_SESSION_NAME", "")).stem
+    runbook = catalogue.runbooks.get(f"{system.name}/{name}")
+    defaults = {p.name: p.default for p in runbook.parameters.values() if p.default is not None} if runbook else {}
+    return _Here(_OUTSIDE_A_RUN, system, settled, defaults)
+
+
+def _declared(system: System, name: str) -> Metric:
+    __tracebackhide__ = True
+    short = name.removeprefix(f"{system.name}/")
+    if short in system.metrics:
+        return system.metrics[short]
+    near = difflib.get_close_matches(short, system.metrics, n=1)
+    raise DataError(
+        f"{system.name} declares no metric `{name}`",
+        expected="one of " + ", ".join(system.metrics),
+        remedy=f"did you mean {near[0]}?" if near else f"declare it in {system.path}",
+    )
+
+
+def _given(metric: Metric, value: object, now: datetime) -> Observation | Unmeasured:
+    if isinstance(value, Observation | Unmeasured):
+        return value
+    number = _number(value)
+    if number is None:
+        found = f"{type(value).__name__} {str(value)[:80]!r}"
+        return Unmeasured(f"the cell gave no finite number but {found}", now, 0.0, "a cell of the runbook")
+    return Observation(number, metric.unit, now, 0.0, "a cell of the runbook")
+
+
+def _number(value: object) -> float | None:
+    # Text is refused even where it would read as a number: a cell that passes on what it did not understand must be seen.
+    if value is None or isinstance(value, str | bytes | bytearray):
+        return None
+    try:
+        number = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _masked(here: _Here, seen: Observation | Unmeasured) -> Observation | Unmeasured:
+    mask = here.settled.mask
+    if isinstance(seen, Unmeasured):
+        return replace(seen, reason=mask(seen.reason), source=mask(seen.source))
+    return replace(seen, source=mask(seen.source), detail=mask(seen.detail))
+
+
+def _shown(result: Result) -> Result:
+    """The result with texts that any reader can take: bounded, and free of halves of characters."""
+    seen = result.observation
+    return replace(
+        result,
+        reason=_clean(result.reason),
+        observation=seen and replace(seen, source=_clean(seen.source), detail=_clean(seen.detail)),
+    )
+
+
+def _clean(text: str) -> str:
+    whole = text.encode("utf-8", "replace").decode("utf-8").replace("\0", "␀")
+    return whole if len(whole) <= _LONGEST_TEXT else whole[:_LONGEST_TEXT] + "…"
+
+
+def _emit(result: Result, run: str) -> None:
+    from checks.run.payload import MIME, to_payload
+
+    global _count
+    _count += 1
+    line = text_line(result)
+    ipython = sys.modules.get("IPython")
+    if ipython is None or ipython.get_ipython() is None:
+        print(line)
+        return
+    from IPython.display import display
+
+    _silence_repr(ipython.get_ipython())
+    page = f'<pre class="proofbook-result" data-status="{result.status.value}">{html.escape(line)}</pre>'
+    display({MIME: to_payload(result, run), "text/plain": line, "text/html": page}, raw=True)  # type: ignore[no-untyped-call]
+
+
+def _silence_repr(shell: Any) -> None:
+    """A cell that ends with check() shows its result once, not a second time as the cell's value."""
+    shell.display_formatter.ipython_display_formatter.for_type(Result, lambda _: None)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,133 @@
+"""The MIME result: how one check's outcome travels in a notebook's outputs."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from checks.errors import DataError
+from checks.model import Observation, Result, Status
+
+MIME = "application/vnd.proofbook.result+json"
+VERSION = 1
+
+Time = Annotated[AwareDatetime, AfterValidator(lambda time: time.astimezone(UTC))]
+Text = Annotated[str, Field(max_length=10_000)]
+
+
+class _Closed(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class ObservationPayload(_Closed):
+    """A value that was measured; the fields are `checks.model.Observation`'s."""
+
+    value: Annotated[float, Field(strict=True)]
+    unit: Text
+    measured_at: Time
+    took: Annotated[float, Field(strict=True, ge=0)]
+    source: Text
+    detail: Text = ""
+
+
+class ResultPayload(_Closed):
+    """One result, version 1; the fields are `checks.model.Result`'s, and the id of the run that it belongs to."""
+
+    version: Literal[1]
+    run: Annotated[str, Field(min_length=1, max_length=64)]
+    system: Annotated[str, Field(min_length=1)]
+    metric: Annotated[str, Field(min_length=1)]
+    title: Text
+    status: Status
+    reason: Text
+    judged_at: Time
+    observation: ObservationPayload | None = None
+    warning: Text | None = None
+    critical: Text | None = None
+
+    @model_validator(mode="after")
+    def _judged_means_measured(self) -> ResultPayload:
+        if self.observation is None and self.status is not Status.UNKNOWN:
+            raise ValueError(f"expected an observation beside the status {self.status.value}; nothing unmeasured is judged")
+        return self
+
+
+def to_payload(result: Result, run: str) -> dict[str, Any]:
+    """The JSON of a result.
+
+    Args:
+        result: one check's outcome.
+        run: the id of the run that it belongs to; where there is none (JupyterLab), any word.
+
+    Returns:
+        A dictionary of JSON values, valid as `ResultPayload`.
+
+    """
+    seen = result.observation
+    return {
+        "version": VERSION,
+        "run": run,
+        "system": result.system,
+        "metric": result.metric,
+        "title": result.title,
+        "status": result.status.value,
+        "reason": result.reason,
+        "judged_at": _text(result.judged_at),
+        "observation": seen
+        and {
+            "value": float(seen.value),
+            "unit": seen.unit,
+            "measured_at": _text(seen.measured_at),
+            "took": float(seen.took),
+            "source": seen.source,
+            "detail": seen.detail,
+        },
+        "warning": result.warning,
+        "critical": result.critical,
+    }
+
+
+def from_payload(payload: object, run: str, *, cell: int | None = None, step: int | None = None) -> Result:
+    """The result that a payload holds.
+
+    Args:
+        payload: what stands in the output under `MIME`.
+        run: the id of the run whose evidence is read.
+        cell: the position of the cell that it was found in, counted from 0.
+        step: the number of that cell's step.
+
+    Raises:
+        DataError: the payload is not valid, of another version, or of another run.
+
+    """
+    version = payload.get("version") if isinstance(payload, dict) else None
+    if isinstance(payload, dict) and version != VERSION:
+        raise DataError("the result is of another version", expected=f"version {VERSION}", found=f"version {version!r}"[:80])
+    try:
+        read = ResultPayload.model_validate(payload)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        path = ".".join(str(part) for part in first["loc"]) or "the payload"
+        raise DataError(f"the result is not valid: {path}: {first['msg']}") from error
+    if read.run != run:
+        raise DataError("the result belongs to another run", expected=run, found=read.run)
+    seen = read.observation
+    return Result(
+        system=read.system,
+        metric=read.metric,
+        title=read.title,
+        status=read.status,
+        reason=read.reason,
+        judged_at=read.judged_at,
+        observation=seen and Observation(seen.value, seen.unit, seen.measured_at, seen.took, seen.source, seen.detail),
+        warning=read.warning,
+        critical=read.critical,
+        cell=cell,
+        step=step,
+    )
+
+
+def _text(time: datetime) -> str:
+    return time.astimezone(UTC).isoformat()
