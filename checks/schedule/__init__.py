@@ -1,0 +1,6 @@
+"""When runbooks are due, and who runs them: each slot once, whoever asks."""
+
+from checks.schedule.claims import claim_due
+from checks.schedule.due import Slot, due, next_due, occurrences
+
+__all__ = ["Slot", "claim_due", "due", "next_due", "occurrences"]
