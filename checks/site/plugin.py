@@ -1,0 +1,115 @@
+"""The MkDocs plugin: it hands MkDocs generated pages, navigation and assets, and under ``serve`` fills the pages."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from mkdocs.config import config_options
+from mkdocs.config.base import Config
+from mkdocs.exceptions import PluginError
+from mkdocs.plugins import BasePlugin, event_priority
+from mkdocs.structure.files import File
+
+from checks import catalogue
+from checks.errors import ProofbookError
+from checks.site import navigation, settled, skeleton
+
+if TYPE_CHECKING:
+    from mkdocs.config.defaults import MkDocsConfig
+    from mkdocs.livereload import LiveReloadServer
+    from mkdocs.structure.files import Files
+    from mkdocs.structure.pages import Page
+
+    from checks.site.facts import Facts
+
+_KEPT_OUT = ("system.yml", "requirements.yml")
+
+
+class ProofbookConfig(Config):
+    """What the plugin's block in ``mkdocs.yml`` may hold; `checks.catalogue` reads and judges it."""
+
+    environment = config_options.Type(str, default="production")
+    timezone = config_options.Type(str, default="UTC")
+    journal = config_options.Type(str, default="")
+
+
+class ProofbookPlugin(BasePlugin[ProofbookConfig]):
+    """Runbook pages out of notebooks, navigation out of the catalogue."""
+
+    catalogue: catalogue.Catalogue
+
+    def __init__(self) -> None:
+        self._serving = False
+        self._facts: Facts | None = None
+
+    def on_startup(self, *, command: Literal["build", "gh-deploy", "serve"], dirty: bool) -> None:  # noqa: ARG002 - MkDocs' names
+        """Remember whether readers will see these pages at once."""
+        self._serving = command == "serve"
+
+    @event_priority(100)  # before mkdocs-macros reads its own settings
+    def on_config(self, config: MkDocsConfig) -> MkDocsConfig:
+        """Load the catalogue and settle what every Proofbook site needs."""
+        root = Path(config.config_file_path).parent
+        try:
+            self.catalogue = catalogue.load(root)
+        except ProofbookError as error:
+            raise PluginError(f"the catalogue cannot be read\n{error}") from error
+        settled.settle(config)
+        self._facts = None
+        return config
+
+    def on_files(self, files: Files, *, config: MkDocsConfig) -> Files:
+        """Add a page for each runbook and our assets; keep the catalogue's own files out; build the navigation."""
+        for file in list(files):
+            if file.src_uri.startswith("systems/") and Path(file.src_uri).name in _KEPT_OUT:
+                files.remove(file)
+        for name, content in settled.assets().items():
+            files.append(File.generated(config, name, content=content))
+        for runbook in self.catalogue.runbooks.values():
+            try:
+                page = skeleton.runbook_page(runbook, self.catalogue)
+            except ProofbookError as error:
+                raise PluginError(f"the page of {runbook.slug} cannot be made\n{error}") from error
+            files.append(File.generated(config, skeleton.page_of(runbook), content=page))
+        if config.nav is None:
+            config.nav = navigation.build(self.catalogue, [file.src_uri for file in files.documentation_pages()])
+        return files
+
+    def on_page_content(self, html: str, *, page: Page, **_: Any) -> str:
+        """Make a card of each step of a generated page."""
+        return skeleton.wrap_steps(html) if page.file.generated_by else html
+
+    @event_priority(-100)  # after every other plugin has had its say about the page
+    def on_post_page(self, output: str, *, page: Page, **_: Any) -> str:
+        """Under ``mkdocs serve``, fill the page from the journal."""
+        if not self._serving:
+            return output
+        from checks.site import fill
+
+        return fill.fill_page(output, page.file.dest_uri, self._live())
+
+    @event_priority(-200)  # after the offline search has written its index
+    def on_post_build(self, *, config: MkDocsConfig) -> None:
+        """Under ``mkdocs serve``, write the evidence that the pages link to."""
+        if self._serving:
+            from checks.site import evidence
+
+            evidence.write_pages(self._live(), Path(config.site_dir))
+
+    def on_serve(self, server: LiveReloadServer, **_: Any) -> LiveReloadServer:
+        """Build again when a runbook changes."""
+        notebooks = self.catalogue.root / "notebooks"
+        if notebooks.is_dir():
+            server.watch(str(notebooks))
+        return server
+
+    def _live(self) -> Facts:
+        if self._facts is None:
+            from checks.journal import open_journal
+            from checks.site.facts import gather
+
+            settings = self.catalogue.settings
+            self._facts = gather(self.catalogue, open_journal(settings.journal), settings.environment, datetime.now(UTC))
+        return self._facts

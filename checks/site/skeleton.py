@@ -1,0 +1,186 @@
+"""A runbook's page: Markdown made from its notebook, with live elements where figures belong.
+
+The page is made for MkDocs, so headings, search and highlighting are MkDocs' own. Observed text is never in it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from checks.catalogue import notebook
+from checks.model import Runbook, RunbookKind, Step, StepClass
+from checks.site import live, words
+
+if TYPE_CHECKING:
+    from checks.catalogue import Catalogue
+
+_FOLDED_FROM = 14
+_CELL_MAGIC = re.compile(r"\A%%(\w+)[^\n]*\n?")
+_HEADING = re.compile(r"\A\s*##\s+[^\n]*\n?")
+_TITLE = re.compile(r"\A\s*#\s+[^\n]*\n?")
+_COMMENT_TAGS = re.compile(r"^<!-- #(?:end)?region\b.*?-->\n?", re.MULTILINE)
+_STEP_HEADING = re.compile(r'<h2 class="pb-step-title" id="[^"]*">.*?</h2>\s*<p class="pb-step-facts">.*?</p>', re.DOTALL)
+_END_OF_STEPS = "<!-- end of steps -->"
+_LANGUAGES = {"bash": "bash", "sh": "bash", "sql": "sql", "html": "html"}
+
+_MEANING = {
+    RunbookKind.CHECK: "Check: it measures, and changes nothing.",
+    RunbookKind.PROCEDURE: "Procedure: an operator walks through it, step by step.",
+    RunbookKind.REPORT: "Report: it gathers figures, and changes nothing.",
+}
+
+
+def page_of(runbook: Runbook) -> str:
+    """The source path of a runbook's page."""
+    return f"systems/{runbook.system}/runbooks/{runbook.name}.md"
+
+
+def runbook_page(runbook: Runbook, catalogue: Catalogue) -> str:
+    """The page of a runbook as Markdown with front matter.
+
+    Raises:
+        DataError: Jupytext cannot read the notebook.
+
+    """
+    cells = notebook.read(runbook)
+    steps = notebook.steps(cells)
+    title = escape(runbook.title, quote=False)
+    # mkdocs-macros would take `{{ }}` in a runbook's own code for a macro.
+    head = ["---", f"title: {json.dumps(title)}", "render_macros: false", "---", ""]
+    body = [
+        live.block("run", runbook.slug),
+        "",
+        f'<p class="pb-lead">{escape(runbook.summary)}</p>',
+        "",
+        _facts(runbook, catalogue),
+        "",
+        *_operate(runbook, steps),
+    ]
+    for step in steps:
+        body += _step(runbook, step, cells) if step.number else _preface(step, cells)
+    body += ["", _END_OF_STEPS, "", "## History", "", live.block("runs", runbook.slug), ""]
+    return "\n".join(head + body)
+
+
+def wrap_steps(html: str) -> str:
+    """Make a card of each step of a runbook's page, once MkDocs has turned it into HTML."""
+    steps, end, rest = html.partition(_END_OF_STEPS)
+    starts = [match.start() for match in _STEP_HEADING.finditer(steps)]
+    if not end or not starts:
+        return html
+    cards = []
+    for begin, until in zip(starts, [*starts[1:], len(steps)], strict=True):
+        heading = _STEP_HEADING.match(steps, begin)
+        if heading is None:
+            raise AssertionError("a step that was found is gone")
+        body = steps[heading.end() : until]
+        cards.append(f'<section class="pb-step"><header>{heading.group()}</header>{body}</section>\n')
+    return steps[: starts[0]] + "".join(cards) + rest
+
+
+def _facts(runbook: Runbook, catalogue: Catalogue) -> str:
+    system = catalogue.systems.get(runbook.system)
+    environments = runbook.environments or (tuple(system.environments) if system else ())
+    rows = [
+        ("Kind", escape(_MEANING[runbook.kind])),
+        ("Runs", escape(words.schedule(runbook.schedule))),
+        ("Speaks for", escape(words.span(runbook.fresh_for))),
+        ("Deadline", escape(words.span(runbook.deadline))),
+        ("Time budget", escape(words.span(runbook.time_budget)) if runbook.time_budget else ""),
+        ("Environments", escape(", ".join(environments))),
+        ("Owner", escape(runbook.owner)),
+        ("Fulfils", " ".join(f"<code>{escape(row)}</code>" for row in runbook.source)),
+    ]
+    listed = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in rows if value)
+    return f'<dl class="pb-facts">{listed}</dl>'
+
+
+def _operate(runbook: Runbook, steps: tuple[Step, ...]) -> list[str]:
+    gravest = {step.step_class for step in steps} - {StepClass.READ}
+    run = f"proofbook run {runbook.slug}"
+    operate = f"proofbook operate {runbook.slug}"
+    example = next(iter(runbook.parameters.values()), None)
+    if example is not None:
+        run += f" --param {example.name}={_shell_word(example.default)}"
+    if gravest:
+        said = "Walk through it in a terminal. You are asked before each step; a run without you executes its read steps only."
+        commands = [operate, run]
+    else:
+        said = "It changes nothing, so it runs by itself, and you can run it at any time."
+        commands = [run, operate]
+    lines = ["## Operate", "", said, "", "```bash", *commands, "```", ""]
+    if runbook.parameters:
+        lines += ["| Parameter | Type | Default | Allowed | What it is |", "| --- | --- | --- | --- | --- |"]
+        for name, parameter in runbook.parameters.items():
+            row = (
+                f"<code>{escape(name)}</code>",
+                parameter.type,
+                _default(parameter.default),
+                words.allowed(parameter),
+                parameter.help,
+            )
+            lines.append("| " + " | ".join([row[0], *(_in_a_table(text) for text in row[1:])]) + " |")
+        lines.append("")
+    return lines
+
+
+def _preface(step: Step, cells: Any) -> list[str]:
+    lines: list[str] = []
+    for position in step.cells:
+        cell = cells.cells[position]
+        if cell.cell_type == "markdown":
+            lines += [_COMMENT_TAGS.sub("", _TITLE.sub("", cell.source)), ""]
+        elif cell.source.strip():
+            lines += _code(cell.source)
+    return lines
+
+
+def _step(runbook: Runbook, step: Step, cells: Any) -> list[str]:
+    name = step.step_class.value
+    argument = f"{runbook.slug}#{step.number}"
+    only = "" if step.step_class is StepClass.READ else ' <span class="pb-soft">operators only</span>'
+    lines = [
+        f"## {step.number}. {step.title} {{ .pb-step-title #step-{step.number} }}",
+        "",
+        f'<p class="pb-step-facts"><span class="pb-class pb-class-{name}">{name}</span>{only} '
+        f"{live.inline('step-status', argument)}</p>",
+        "",
+    ]
+    for position in step.cells:
+        cell = cells.cells[position]
+        source = _HEADING.sub("", cell.source) if cell.cell_type == "markdown" else cell.source
+        if cell.cell_type == "markdown":
+            lines += [_COMMENT_TAGS.sub("", source), ""]
+        elif source.strip():
+            lines += _code(source)
+    return [*lines, live.block("step", argument), ""]
+
+
+def _code(source: str) -> list[str]:
+    magic = _CELL_MAGIC.match(source)
+    language = _LANGUAGES.get(magic.group(1), "text") if magic else "python"
+    text = (source[magic.end() :] if magic else source).strip("\n")
+    longest = max((len(ticks) for ticks in re.findall(r"`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    block = [f"{fence}{language}", *text.splitlines(), fence]
+    if len(block) - 2 < _FOLDED_FROM:
+        return [*block, ""]
+    spoken = {"python": "Python", "bash": "shell"}.get(language, language)
+    return [f'??? abstract "{len(block) - 2} lines of {spoken}"', *(f"    {line}" if line else "" for line in block), ""]
+
+
+def _default(value: object) -> str:
+    return "none" if value is None else str(value)
+
+
+def _shell_word(value: object) -> str:
+    import shlex
+
+    return shlex.quote("VALUE" if value is None else str(value).lower() if isinstance(value, bool) else str(value))
+
+
+def _in_a_table(text: str) -> str:
+    return escape(" ".join(text.split())).replace("|", "&#124;")
