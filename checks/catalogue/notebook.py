@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 _HEADING = re.compile(r"^##\s+(.+?)\s*#*\s*$", re.MULTILINE)
+# Left to itself, Jupytext takes the language that most fences have for the notebook's, and Python for a magic.
+_PYTHON = "---\njupyter:\n  kernelspec: {name: python3, display_name: Python 3, language: python}\n---\n\n"
 _GRAVITY = (StepClass.READ, StepClass.MANUAL, StepClass.CHANGE, StepClass.DESTRUCTIVE)
 _FENCED = re.compile(r"^(`{3,}|~{3,}).*?^\1`*~*[ \t]*$", re.MULTILINE | re.DOTALL)
 
@@ -35,7 +37,7 @@ def read_text(text: str, path: Path) -> NotebookNode:
     import jupytext
 
     try:
-        notebook: NotebookNode = jupytext.reads(body_of(text), fmt={"extension": ".md", "format_name": "markdown"})
+        notebook: NotebookNode = jupytext.reads(_PYTHON + body_of(text), fmt={"extension": ".md", "format_name": "markdown"})
     except Exception as error:
         # Jupytext documents no error of its own; whatever it raises here, the file is at fault.
         raise DataError(f"Jupytext cannot read this runbook: {error}", where=Place(path)) from error
