@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from checks import judge
 from checks.catalogue import _front_matter, _yaml
 from checks.catalogue._schema import FrontMatter, MetricEntry, ParameterEntry, SystemFile
 from checks.catalogue.settings import Settings, read_settings
@@ -21,10 +22,12 @@ from checks.model import Contact, Cron, Environment, Metric, Parameter, Runbook,
 _M = TypeVar("_M", bound=BaseModel)
 _T = TypeVar("_T")
 
-_SYSTEM_EXAMPLES = {
+_SYSTEM_EXAMPLES: Mapping[str | int, str] = {
     "": 'system: shop\ntitle: Web shop\nsummary: Sells things.\nenvironments:\n  production: {base_url: "${SHOP_URL}"}\n'
     'metrics:\n  error-rate:\n    title: Error rate\n    unit: "%"\n'
     '    probe: {kind: http, url: "{base_url}/metrics", select: error_rate}\n    critical: "> 10 %"',
+    "metrics": 'metrics:\n  disk:\n    title: Disk in use\n    unit: "%"\n'
+    '    probe: {kind: host, measure: disk, path: /}\n    critical: "> 95 %"',
     "warning": 'warning: ">= 1 %"',
     "critical": 'critical: "> 10 %"',
     "probe": 'probe: {kind: http, url: "{base_url}/metrics", select: error_rate}',
@@ -34,7 +37,7 @@ _SYSTEM_EXAMPLES = {
     "timeout": "timeout: 10s",
     "window": "window: 24h",
 }
-_RUNBOOK_EXAMPLES = {
+_RUNBOOK_EXAMPLES: Mapping[str | int, str] = {
     "": "---\ntitle: Morning check\nsystem: shop\nkind: check\nsummary: What to look at before nine.\n---",
     "kind": "kind: check",
     "cron": 'schedule: {cron: "0 9 * * *", timezone: Europe/Berlin}',
@@ -124,6 +127,9 @@ def _read_system(path: Path, root: Path) -> System:
     shown = _shown(path, root)
     data = _yaml.read_mapping(_text(path, shown), shown)
     file = _validated(SystemFile, data, shown, 1, _SYSTEM_EXAMPLES)
+    wrong = list(_wrong_units(file, data, shown))
+    if wrong:
+        raise CatalogueErrors(wrong)
     if file.system != path.parent.name:
         raise DataError(
             "the system's name is not that of its folder",
@@ -196,6 +202,17 @@ def _read_runbook(path: Path, root: Path, systems: Mapping[str, System]) -> Runb
     )
 
 
+def _wrong_units(file: SystemFile, data: Any, shown: Path) -> Iterator[DataError]:
+    for name, entry in file.metrics.items():
+        for key, limit in (("warning", entry.warning), ("critical", entry.critical)):
+            try:
+                if limit is not None:
+                    judge.require_same_dimension(limit, entry.unit)
+            except DataError as error:
+                error.where = _yaml.place_of(data, ["metrics", name, key], shown, 1)
+                yield error
+
+
 def _metric(system: str, name: str, entry: MetricEntry, data: Any) -> Metric:
     return Metric(
         system=system,
@@ -243,7 +260,7 @@ def _dangling(root: Path, systems: Mapping[str, System], runbooks: Mapping[str, 
                 )
 
 
-def _validated(model: type[_M], data: Any, path: Path, first_line: int, examples: dict[str, str]) -> _M:
+def _validated(model: type[_M], data: Any, path: Path, first_line: int, examples: Mapping[str | int, str]) -> _M:
     try:
         return model.model_validate(data)
     except ValidationError as error:

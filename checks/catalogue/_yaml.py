@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ from ruamel.yaml.events import AliasEvent, MappingStartEvent, NodeEvent, Sequenc
 from checks.errors import DataError, Place
 
 _DEEPEST = 40
+# Pydantic puts the chosen member of a tagged union into the location of an error.
+_MEMBERS = frozenset({"http", "command", "file", "sql", "log", "host", "notebook"})
 
 
 def read_mapping(text: str, path: Path, first_line: int = 1) -> CommentedMap:
@@ -64,7 +66,9 @@ def read_mapping(text: str, path: Path, first_line: int = 1) -> CommentedMap:
     return data
 
 
-def faults(error: ValidationError, data: CommentedMap, path: Path, first_line: int, examples: dict[str, str]) -> list[DataError]:
+def faults(
+    error: ValidationError, data: CommentedMap, path: Path, first_line: int, examples: Mapping[str | int, str]
+) -> list[DataError]:
     """Turn pydantic's findings into errors that point at the key or value meant.
 
     Args:
@@ -72,15 +76,17 @@ def faults(error: ValidationError, data: CommentedMap, path: Path, first_line: i
         data: the mapping as read by `read_mapping`.
         path: the file it stands in.
         first_line: the line of the file at which the YAML begins.
-        examples: a valid sample for the last key of a location; ``""`` is used where the key has none.
+        examples: valid samples by key; that of the innermost key which has one is shown, else that of ``""``.
 
     """
     found = []
     for entry in error.errors(include_url=False):
-        location = [part for part in entry["loc"] if _is_written(part, data, entry["loc"])]
+        whole = entry["loc"]
+        named_by_type = entry["type"] == "value_error" and bool(whole) and whole[-1] in _MEMBERS
+        written = range(len(whole) - named_by_type)
+        location = [whole[position] for position in written if _is_written(whole, position, data)]
         place, value = _place(data, location, path, first_line)
-        keys = [str(part) for part in location if isinstance(part, str)]
-        name = keys[-1] if keys else ""
+        example = next((examples[key] for key in reversed(location) if key in examples), examples[""])
         what, expected = _words(entry)
         found.append(
             DataError(
@@ -88,7 +94,7 @@ def faults(error: ValidationError, data: CommentedMap, path: Path, first_line: i
                 where=place,
                 expected=expected,
                 found=_short(value) if entry["type"] != "missing" else "no such key",
-                example=examples.get(name, examples.get("")),
+                example=example,
             )
         )
     return found
@@ -99,29 +105,28 @@ def place_of(data: CommentedMap, location: Sequence[str | int], path: Path, firs
     return _place(data, location, path, first_line)[0]
 
 
-def _is_written(part: int | str, data: CommentedMap, loc: tuple[int | str, ...]) -> bool:
-    """Whether a part of pydantic's location stands in the file; names of union members do not."""
+def _is_written(location: tuple[int | str, ...], position: int, data: CommentedMap) -> bool:
+    """Whether a part of pydantic's location names something in the file; the names of union members and types do not."""
     node: Any = data
-    for step in loc[: loc.index(part)]:
-        try:
-            node = node[step]
-        except (KeyError, IndexError, TypeError):
-            continue
-    if isinstance(part, int):
-        return isinstance(node, CommentedSeq) and part < len(node)
-    return (part == loc[-1] and not isinstance(node, CommentedSeq)) or (isinstance(node, CommentedMap) and part in node)
+    for part in location[:position]:
+        node = node[part] if _holds(node, part) else node
+    last = position == len(location) - 1
+    return _holds(node, location[position]) or (last and isinstance(node, CommentedMap))
+
+
+def _holds(node: Any, part: int | str) -> bool:
+    if isinstance(node, CommentedSeq):
+        return isinstance(part, int) and part < len(node)
+    return isinstance(node, CommentedMap) and part in node
 
 
 def _place(data: CommentedMap, location: Sequence[str | int], path: Path, first_line: int) -> tuple[Place, Any]:
     node: Any = data
     line, column = 0, 0
     for part in location:
-        if isinstance(node, CommentedMap) and part in node:
-            line, column = node.lc.key(part)
-        elif isinstance(node, CommentedSeq) and isinstance(part, int) and part < len(node):
-            line, column = node.lc.item(part)
-        else:
+        if not _holds(node, part):
             break
+        line, column = node.lc.key(part) if isinstance(node, CommentedMap) else node.lc.item(part)
         node = node[part]
     return Place(path, line + first_line, column + 1), node
 
@@ -134,11 +139,8 @@ def _words(entry: Any) -> tuple[str, str]:
         return "this key is not known here", "a key of the schema"
     if kind == "value_error":
         text = message.removeprefix("Value error, ")
-        return (
-            ("this value is not valid", text.removeprefix("expected "))
-            if text.startswith("expected ")
-            else (text, "see the example")
-        )
+        what, _, expected = text.rpartition("expected ")
+        return what.rstrip("; ") or "this value is not valid", expected
     if kind == "union_tag_invalid":
         return "this kind of probe is not known", f"one of {entry['ctx']['expected_tags']}"
     if kind == "union_tag_not_found":
@@ -168,12 +170,9 @@ def _refuse_tricks(text: str, path: Path, first_line: int) -> None:
         place = Place(path, event.start_mark.line + first_line, event.start_mark.column + 1)
         if isinstance(event, AliasEvent) or (isinstance(event, NodeEvent) and event.anchor):
             raise DataError("anchors and aliases are not read here", where=place, remedy="write the value out")
-        if (
-            isinstance(event, NodeEvent)
-            and getattr(event, "ctag", None) is not None
-            and str(event.ctag or "") not in ("", "None")
-        ):
-            raise DataError(f"the tag `{event.ctag}` is not read here", where=place, remedy="write a plain text, number or list")
+        tag = str(getattr(event, "ctag", None) or "")
+        if tag not in ("", "None"):
+            raise DataError(f"the tag `{tag}` is not read here", where=place, remedy="write a plain text, number or list")
         if isinstance(event, MappingStartEvent | SequenceStartEvent):
             depth += 1
             if depth > _DEEPEST:

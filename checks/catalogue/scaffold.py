@@ -1,0 +1,120 @@
+"""New sites, systems and runbooks that ``publish`` accepts at once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+
+from checks.catalogue._load import Catalogue
+from checks.errors import CannotWrite, Refused, UsageError
+
+_SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+
+
+def new_site(folder: Path) -> list[Path]:
+    """Lay out a site of its own in a new or empty folder: one system, this host, and one runbook that checks it.
+
+    Returns:
+        The files written.
+
+    Raises:
+        Refused: the folder already holds something.
+        CannotWrite: a file cannot be written.
+
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise Refused("this place is taken", where=str(folder), expected="a new or empty folder", remedy="name another folder")
+    title = _title(folder.resolve().name)
+    written = [
+        _write(folder / "mkdocs.yml", "mkdocs.yml", {"title": title}),
+        _write(folder / ".gitignore", "gitignore", {}),
+        _write(folder / "docs" / "index.md", "index.md", {}),
+    ]
+    written += _system_files(folder, "this-host", "This host", "The machine that Proofbook runs on.")
+    return written
+
+
+def new_system(root: Path, name: str) -> list[Path]:
+    """Add a system with two host metrics, a page and a morning check to the project at `root`.
+
+    Raises:
+        UsageError: the name is not a slug.
+        Refused: a system of this name is there already.
+
+    """
+    _require_slug(name, "system")
+    if (root / "docs" / "systems" / name).exists():
+        raise Refused(
+            f"there is a system {name} already", where=str(root / "docs" / "systems" / name), remedy="choose another name"
+        )
+    return _system_files(root, name, _title(name), f"What {_title(name)} does, in one sentence.")
+
+
+def new_runbook(catalogue: Catalogue, slug: str) -> list[Path]:
+    """Add a runbook that checks each metric of its system which has a probe of its own.
+
+    Raises:
+        UsageError: the name is not ``system/runbook``.
+        DataError: there is no such system.
+        Refused: a runbook of this name is there already.
+
+    """
+    system_name, _, name = slug.partition("/")
+    _require_slug(name, "runbook", example="new runbook shop/evening")
+    system = catalogue.system(system_name)
+    path = catalogue.root / "notebooks" / system_name / f"{name}.md"
+    if path.exists():
+        raise Refused(f"there is a runbook {slug} already", where=str(path), remedy="choose another name")
+    metrics = [metric.name for metric in system.metrics.values() if metric.probe["kind"] != "notebook"]
+    return [_runbook(path, system_name, _title(name), f"What {_title(name).lower()} looks at.", metrics)]
+
+
+def _system_files(root: Path, name: str, title: str, summary: str) -> list[Path]:
+    words = {"name": name, "title": title, "summary": summary}
+    folder = root / "docs" / "systems" / name
+    return [
+        _write(folder / "system.yml", "system.yml", words),
+        _write(folder / "index.md", "system.md", words),
+        _runbook(
+            root / "notebooks" / name / "morning.md", name, "Morning check", f"Is {title} well this morning?", ["disk", "memory"]
+        ),
+    ]
+
+
+def _runbook(path: Path, system: str, title: str, summary: str, metrics: list[str]) -> Path:
+    words = {
+        "title": title,
+        "system": system,
+        "summary": summary,
+        "step": "Every metric is within its limits",
+        "prose": "Each line measures now and judges by the limits in system.yml. Follow its meaning where one is broken.",
+        "checks": "\n".join(f'check("{metric}")' for metric in metrics),
+    }
+    return _write(path, "runbook.md", words)
+
+
+def _write(path: Path, template: str, words: Mapping[str, str]) -> Path:
+    text = (files("checks.catalogue") / "templates" / template).read_text(encoding="utf-8")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(Template(text).substitute(words), encoding="utf-8")
+    except OSError as error:
+        raise CannotWrite(f"cannot write: {error.strerror}", where=str(path)) from error
+    return path
+
+
+def _title(slug: str) -> str:
+    return slug.replace("-", " ").replace("_", " ").strip().capitalize() or "Proofbook"
+
+
+def _require_slug(name: str, what: str, example: str = "new system web-shop") -> None:
+    if not _SLUG.fullmatch(name):
+        raise UsageError(
+            f"`{name}` is no name for a {what}",
+            expected="lower-case letters, digits and single hyphens",
+            found=name or "nothing",
+            example=f"proofbook {example}",
+        )
