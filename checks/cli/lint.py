@@ -33,7 +33,13 @@ def lint(
     found = gaps.find(loaded)
     for gap in found:
         print(gap)
-    metrics = sum(len(system.metrics) for system in loaded.systems.values())
-    say(
-        f"{len(loaded.systems)} systems, {metrics} metrics and {len(loaded.runbooks)} runbooks are valid; {len(found)} named gaps"
+    counts = (
+        _count(len(loaded.systems), "system"),
+        _count(sum(len(system.metrics) for system in loaded.systems.values()), "metric"),
+        _count(len(loaded.runbooks), "runbook"),
     )
+    say(f"{counts[0]}, {counts[1]} and {counts[2]} are valid; {_count(len(found), 'named gap')}")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -64,7 +64,7 @@ def test_the_catalogue_is_frozen(project: Project) -> None:
     with pytest.raises(FrozenInstanceError):
         catalogue.system("shop").title = "Other"  # type: ignore[misc]
     with pytest.raises(TypeError):
-        catalogue.systems["other"] = catalogue.system("shop")
+        catalogue.systems["other"] = catalogue.system("shop")  # type: ignore[index]
 
 
 def test_a_name_that_is_not_there_is_answered_with_near_ones(project: Project) -> None:
