@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,22 @@ from checks.schedule.due import Slot, due
 if TYPE_CHECKING:
     from checks.catalogue import Catalogue
     from checks.journal import Journal
+    from checks.model import Runbook
+
+
+def due_here(catalogue: Catalogue, last_slots: Mapping[str, datetime], environment: str, now: datetime) -> list[Slot]:
+    """The slots to run now of runbooks whose system lives in the environment; nothing is claimed."""
+    return due(now, runbooks_here(catalogue, environment), last_slots, environment)
+
+
+def runbooks_here(catalogue: Catalogue, environment: str) -> list[Runbook]:
+    """The runbooks that may run in an environment: declared for it, and their system lives there."""
+    return [
+        book
+        for book in catalogue.runbooks.values()
+        if environment in catalogue.systems[book.system].environments
+        and (not book.environments or environment in book.environments)
+    ]
 
 
 def claim_due(catalogue: Catalogue, journal: Journal, environment: str, now: datetime) -> list[Slot]:
@@ -26,7 +43,6 @@ def claim_due(catalogue: Catalogue, journal: Journal, environment: str, now: dat
         now: aware.
 
     """
-    here = [book for book in catalogue.runbooks.values() if environment in catalogue.systems[book.system].environments]
     owner = f"{socket.gethostname()}:{os.getpid()}"
-    slots = due(now, here, journal.last_slots(environment), environment)
+    slots = due_here(catalogue, journal.last_slots(environment), environment, now)
     return [slot for slot in slots if journal.claim_slot(slot.runbook, environment, slot.due_at, now, owner)]

@@ -1,0 +1,154 @@
+"""``proofbook status``: what the journal says, for people, programs and monitoring."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from checks.cli._shared import EnvironmentOption, RootOption, root_of, say
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from checks.catalogue import Catalogue
+    from checks.journal import Snapshot
+    from checks.journal.report import Item, Report, SiteReport
+    from checks.model import System
+
+_STYLES = {"critical": "bold red", "unknown": "bold magenta", "stale": "magenta", "warning": "yellow", "ok": "green"}
+
+
+class Format(str, Enum):
+    """How the answer is printed."""
+
+    TEXT = "text"
+    JSON = "json"
+    NAGIOS = "nagios"
+
+
+def status(
+    system: Annotated[str | None, typer.Argument(help="A system's name; default: all of them.", show_default=False)] = None,
+    format: Annotated[Format, typer.Option("--format", "-f", help="How the answer is printed.")] = Format.TEXT,  # noqa: A002
+    environment: EnvironmentOption = None,
+    root: RootOption = None,
+) -> None:
+    """Say what the journal knows; exit 0 ok, 1 warning, 2 critical, 3 unknown or stale.
+
+    Nothing is measured by this. What was never measured is unknown, and what is too old to speak for now is stale.
+
+    Example: `proofbook status wellbeing --format nagios`
+    """
+    from datetime import UTC, datetime
+
+    from checks import catalogue
+    from checks.journal.formats import to_json, to_nagios
+    from checks.journal.report import site_report
+
+    loaded = catalogue.load(root_of(root))
+    place = environment or loaded.settings.environment
+    systems = _systems(loaded, system, place)
+    report = site_report(systems, loaded.runbooks.values(), _snapshot(loaded.settings.journal, place), datetime.now(UTC))
+    if format is Format.JSON:
+        import json
+
+        print(json.dumps(to_json(report, place), indent=2, ensure_ascii=False, allow_nan=False))
+    elif format is Format.NAGIOS:
+        print(to_nagios(report, system or "proofbook"))
+    else:
+        _print_text(report, place)
+    raise typer.Exit(report.status.exit_code)
+
+
+def _systems(loaded: Catalogue, name: str | None, environment: str) -> list[System]:
+    """The systems asked for that live in the environment."""
+    from checks.errors import UsageError
+
+    asked = list(loaded.systems.values()) if name is None else [loaded.system(name)]
+    here = [system for system in asked if environment in system.environments]
+    if asked and not here:
+        names = sorted({place for system in asked for place in system.environments})
+        raise UsageError(
+            f"{name or 'no system'} {'does not live' if name else 'lives'} in this environment",
+            where=environment,
+            expected=f"one of {', '.join(names)}",
+        )
+    return here
+
+
+def _snapshot(url: str, environment: str) -> Snapshot:
+    from checks.journal import EMPTY, JournalMissing, open_journal
+
+    try:
+        with open_journal(url, create=False) as journal:
+            return journal.snapshot(environment)
+    except JournalMissing as error:
+        say(str(error))
+        return EMPTY
+
+
+def _print_text(report: SiteReport, environment: str) -> None:
+    from checks.cli._tables import print_table
+
+    now = report.now
+    print(_headline(report, environment, now))
+    if report.needs:
+        print("\nWhat needs someone")
+        rows = [_need(item, now) for item in report.needs]
+        print_table(("status", "what", "now", "limit", "since", "age", "why"), rows, _STYLES)
+    if report.systems:
+        print("\nSystems")
+        rows = [
+            (one.status.value, one.system, f"{one.ok_count} of {one.total} ok", _ago(one.measured_at, now), _until(one, now))
+            for one in report.systems
+        ]
+        print_table(("status", "system", "items", "oldest measurement", "goes stale"), rows, _STYLES)
+
+
+def _headline(report: SiteReport, environment: str, now: datetime) -> str:
+    wrong = len(report.needs)
+    if not report.total:
+        text = "nothing is declared, so nothing is known"
+    elif wrong:
+        text = f"{wrong} of {report.total} {'needs' if wrong == 1 else 'need'} someone"
+    else:
+        text = f"all {report.total} are ok"
+    oldest = f"; oldest measurement {_ago(report.measured_at, now)}" if report.measured_at else "; nothing was ever measured"
+    return f"{environment}: {report.status.value.upper()} - {text}{oldest}"
+
+
+def _need(item: Item, now: datetime) -> Sequence[str]:
+    from checks.journal.formats import inert
+    from checks.judge import format_value
+    from checks.model import Status
+
+    result = item.result
+    seen = result.observation if result is not None else None
+    limits = () if result is None else (result.warning,) if result.status is Status.WARNING else (result.critical, result.warning)
+    return (
+        item.label,
+        item.slug,
+        format_value(seen.value, seen.unit) if seen is not None else "-",
+        next((limit for limit in limits if limit), "-"),
+        item.since.astimezone().strftime("%Y-%m-%d %H:%M %Z") if item.since is not None else "-",
+        _ago(item.measured_at, now),
+        inert(item.reason),
+    )
+
+
+def _ago(moment: datetime | None, now: datetime) -> str:
+    return "never" if moment is None else f"{_span((now - moment).total_seconds())} ago"
+
+
+def _until(report: Report, now: datetime) -> str:
+    if report.stale_at is not None:
+        return f"in {_span((report.stale_at - now).total_seconds())}"
+    return "already" if report.stale else "-"
+
+
+def _span(seconds: float) -> str:
+    from checks.judge import format_value
+
+    return format_value(max(0, round(seconds)), "s")
