@@ -16,11 +16,6 @@ if TYPE_CHECKING:
 app = typer.Typer(help="When runbooks are due.", no_args_is_help=True)
 
 
-@app.callback()
-def _group() -> None:
-    """When runbooks are due."""
-
-
 @app.command("next")
 def next_(environment: EnvironmentOption = None, root: RootOption = None) -> None:
     """List what is due, and when each runbook is due next; nothing is run or claimed.
@@ -51,16 +46,12 @@ def _rows(loaded: Catalogue, environment: str, now: datetime) -> list[tuple[str,
             claimed = journal.last_slots(environment)
     except JournalMissing:
         claimed = {}
-    waiting = [("now", slot.runbook, slot.due_at) for slot in due_here(loaded, claimed, environment, now)]
-    coming = sorted(
-        (moment, book.slug) for book in runbooks_here(loaded, environment) if (moment := next_due(book, now)) is not None
-    )
-    entries = waiting + [
-        (f"in {format_value(round((moment - now).total_seconds()), 's')}", slug, moment) for moment, slug in coming
+    books = {book.slug: book for book in runbooks_here(loaded, environment)}
+    entries = [("now", slot.runbook, slot.due_at) for slot in due_here(loaded, claimed, environment, now)]
+    coming = sorted((moment, slug) for slug, book in books.items() if (moment := next_due(book, now)) is not None)
+    entries += [(f"in {format_value(round((moment - now).total_seconds()), 's')}", slug, moment) for moment, slug in coming]
+    return [
+        (when, slug, f"{moment:%Y-%m-%d %H:%M}", cron.expression, cron.timezone)
+        for when, slug, moment in entries
+        if (cron := books[slug].schedule) is not None
     ]
-    rows = []
-    for when, slug, moment in entries:
-        cron = loaded.runbooks[slug].schedule
-        if cron is not None:
-            rows.append((when, slug, f"{moment:%Y-%m-%d %H:%M}", cron.expression, cron.timezone))
-    return rows

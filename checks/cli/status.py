@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _STYLES = {"critical": "bold red", "unknown": "bold magenta", "stale": "magenta", "warning": "yellow", "ok": "green"}
 
 
-class Format(str, Enum):
+class Format(StrEnum):
     """How the answer is printed."""
 
     TEXT = "text"
