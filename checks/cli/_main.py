@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from checks.cli import lint, new
-from checks.errors import ProofbookError
+from checks.errors import ProofbookError, UsageError
+
+# Typer brings its own copy of click, whose UsageError has no public name but as the base of this one.
+_WRONG_CALL: Any = typer.BadParameter.__mro__[1]
 
 app = typer.Typer(
     name="proofbook",
     help="The document is the check: runbooks that measure, a journal of what they found, a site that shows it.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    rich_markup_mode="markdown",
+    rich_markup_mode=None,  # rich would double the time that --help takes
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("lint")(lint.lint)
@@ -42,10 +45,15 @@ def _root(
 def main() -> None:
     """Run the command line; every error of ours ends as one readable text and its exit code."""
     try:
-        app()
+        sys.exit(app(standalone_mode=False))
     except ProofbookError as error:
         print(error, file=sys.stderr)
         sys.exit(error.exit_code)
+    except _WRONG_CALL as error:
+        error.show()
+        sys.exit(UsageError.exit_code)
+    except (typer.Abort, KeyboardInterrupt):
+        sys.exit(130)
     except BrokenPipeError:
         # The reader of a pipe left, as `head` does; there is nobody to tell.
         sys.stderr.close()

@@ -83,6 +83,14 @@ def test_outside_a_project_is_a_usage_error(tmp_path: Path) -> None:
     assert "Traceback" not in linted.stderr
 
 
+@pytest.mark.parametrize("arguments", [("lint", "--no-such-option"), ("no-such-command",), ("new", "site")])
+def test_a_wrong_call_is_a_usage_error(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    """A command called wrongly exits 64, as sysexits says, and shows its usage."""
+    called = proofbook(*arguments, cwd=tmp_path)
+    assert called.returncode == 64
+    assert "Usage: proofbook" in called.stderr
+
+
 def test_the_help_of_every_command_holds_an_example(tmp_path: Path) -> None:
     """Each command's help tells what it does and shows an example."""
     from typer.main import get_command
