@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 
 class Counted(Enum):
@@ -114,7 +114,7 @@ class Server(ThreadingHTTPServer):
         """The route for a request and what its pattern matched."""
         for route, pattern in self._routes:
             if route.method == method and (match := pattern.fullmatch(path)):
-                return route, match.groupdict()
+                return route, {name: unquote(value) for name, value in match.groupdict().items()}
         return None, {}
 
     def handle_error(self, request: Any, client_address: Any) -> None:
