@@ -1,0 +1,72 @@
+"""What Console.ext uses of its machine, sampled by itself and averaged by minute."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+
+import psutil
+
+ALLOTTED_MB = 512.0  # memory that the service is given
+_MINUTES = 15
+
+
+class Minutes:
+    """Samples averaged by minute, for the last 15.
+
+    Args:
+        clock: gives monotonic seconds.
+
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._samples: deque[tuple[float, float]] = deque()
+
+    def add(self, value: float) -> None:
+        """Take one sample."""
+        now = self._clock()
+        with self._lock:
+            self._samples.append((now, value))
+            while self._samples[0][0] <= now - 60.0 * _MINUTES:
+                self._samples.popleft()
+
+    def averages(self) -> list[float]:
+        """The average of each minute that was sampled, counted back from now, the newest first."""
+        now = self._clock()
+        minutes: dict[int, list[float]] = {}
+        with self._lock:
+            for at, value in self._samples:
+                minutes.setdefault(int((now - at) // 60.0), []).append(value)
+        return [sum(values) / len(values) for minute, values in sorted(minutes.items()) if minute < _MINUTES]
+
+    def figures(self) -> dict[str, float | int | None]:
+        """The newest and the lowest minute's average in percent, and how many minutes there are."""
+        averages = self.averages()
+        return {
+            "minute_percent": round(averages[0], 2) if averages else None,
+            "lowest_minute_percent": round(min(averages), 2) if averages else None,
+            "minutes": len(averages),
+        }
+
+
+class Resources:
+    """The process's share of the machine's cores and of the memory allotted to it."""
+
+    def __init__(self) -> None:
+        self._process = psutil.Process()
+        self._process.cpu_percent()  # the first answer has nothing to compare with
+        self.cpu = Minutes()
+        self.memory = Minutes()
+
+    def sample(self) -> None:
+        """Look once."""
+        self.cpu.add(self._process.cpu_percent() / (psutil.cpu_count() or 1))
+        self.memory.add(100.0 * self._process.memory_info().rss / (ALLOTTED_MB * 1e6))
+
+    def figures(self) -> dict[str, object]:
+        """What the last 15 minutes were like."""
+        return {"cpu": self.cpu.figures(), "memory": {**self.memory.figures(), "allotted_mb": ALLOTTED_MB}}
