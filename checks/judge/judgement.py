@@ -23,6 +23,7 @@ def judge(metric: Metric, observation: Observation | Unmeasured, now: datetime) 
     Returns:
         The result: critical if that limit is broken, else warning if that one is, else ok; unknown if nothing was
         measured, the value is no finite number, its unit cannot be compared, or the metric has no limit.
+
     """
     status, reason = _verdict(metric, observation)
     return Result(
@@ -49,6 +50,7 @@ def breaks(limit: Limit, value: float, unit: str) -> bool:
     Raises:
         DataError: the limit is written in a unit of another kind.
         ValueError: the value is NaN or infinite; no comparison with it means anything.
+
     """
     if not math.isfinite(value):
         raise ValueError(f"{value} cannot be judged")

@@ -42,6 +42,7 @@ def parse_limit(text: str) -> Limit:
 
     Raises:
         DataError: the text is no limit, or one that is not read today (windows, rolling counts, baselines, patterns).
+
     """
     plain = " ".join(text.split())
     for pattern, form in _FORMS:
@@ -59,6 +60,7 @@ def require_same_dimension(limit: Limit, unit: str) -> None:
 
     Raises:
         DataError: it cannot, or `unit` is no unit; its `remedy` is always given.
+
     """
     measured = parse_unit(unit)
     if limit.operator is Operator.ANY:

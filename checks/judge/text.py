@@ -24,6 +24,7 @@ def format_value(value: float, unit: str) -> str:
 
     Raises:
         DataError: `unit` is no unit.
+
     """
     kind = parse_unit(unit)
     if not math.isfinite(value):

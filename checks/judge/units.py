@@ -85,6 +85,7 @@ class Unit:
         dimension: what it measures, before it is divided by a time.
         name: its canonical name; a noun for a count, or empty for a bare number.
         per: the unit of time it is divided by, for a rate; empty otherwise.
+
     """
 
     dimension: Dimension
@@ -101,6 +102,7 @@ def parse_unit(text: str) -> Unit:
 
     Raises:
         DataError: the text is no unit.
+
     """
     head, slash, per = re.sub(r"\s*\bper\b\s*", "/", text.strip()).partition("/")
     name = _canonical(head.strip())
@@ -138,6 +140,7 @@ def convert(value: float, from_unit: str, to_unit: str) -> float:
 
     Raises:
         DataError: one of them is no unit, or they measure different things.
+
     """
     if from_unit == to_unit:
         return value

@@ -1,0 +1,110 @@
+"""How metrics are measured: one module a kind, each giving an observation or saying why there is none."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from datetime import datetime
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from checks.catalogue.environment import MissingSetting, Settled
+from checks.errors import DataError
+from checks.judge import convert
+from checks.model import Metric, Observation, Unmeasured
+from checks.probes import command, file, host, http, log, notebook, sql
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+D_contra = TypeVar("D_contra", contravariant=True)
+
+
+class Probe(Protocol[D_contra]):
+    """What measures one kind of declaration."""
+
+    def __call__(self, declaration: D_contra, settled: Settled, unit: str, now: datetime) -> Observation | Unmeasured:
+        """Measure once.
+
+        Args:
+            declaration: what is declared of this kind in ``checks.catalogue.probe_kinds``.
+            settled: the environment's settings, for each ``{name}`` in the declaration.
+            unit: the metric's unit; a number that carries no unit of its own (JSON, SQL) is taken to be in it.
+            now: the end of windows and ages, aware, in UTC.
+
+        Returns:
+            The observation in the kind's own unit, or why there is none; a sick system never raises.
+
+        Raises:
+            MissingSetting: the declaration refers to a setting that has no value.
+
+        """
+        ...
+
+
+PROBES: dict[str, Probe[Any]] = {
+    "http": http.probe,
+    "command": command.probe,
+    "file": file.probe,
+    "sql": sql.probe,
+    "log": log.probe,
+    "host": host.probe,
+    "notebook": notebook.probe,
+}
+
+
+def measure(metric: Metric, settled: Settled, now: datetime) -> Observation | Unmeasured:
+    """Measure a metric by its declared probe.
+
+    Args:
+        metric: the metric; its probe is the declaration as written.
+        settled: the settings of the environment to measure in.
+        now: the time of the measurement, aware, in UTC.
+
+    Returns:
+        The observation in the metric's unit, or why there is none. What the system does never raises.
+
+    Raises:
+        DataError: the probe's declaration is not valid; the catalogue would have refused it.
+
+    """
+    declaration = _declaration(metric)
+    started = time.perf_counter()
+    try:
+        seen = PROBES[declaration.kind](declaration, settled, metric.unit, now)
+    except MissingSetting as error:
+        return Unmeasured(f"{error.what}; {error.remedy}", now, time.perf_counter() - started, f"{declaration.kind} probe")
+    except OSError as error:
+        # Disks fail in more ways than a probe names.
+        reason = settled.mask(f"the {declaration.kind} probe could not read or connect: {error.strerror or error}")
+        return Unmeasured(reason, now, time.perf_counter() - started, f"{declaration.kind} probe")
+    if isinstance(seen, Unmeasured):
+        return seen
+    try:
+        return dataclasses.replace(seen, value=convert(seen.value, seen.unit, metric.unit), unit=metric.unit)
+    except DataError as error:
+        return Unmeasured(f"the probe's answer does not fit the metric's unit: {error.what}", now, seen.took, seen.source)
+
+
+@lru_cache(maxsize=1)
+def _adapter() -> TypeAdapter[Any]:
+    from pydantic import TypeAdapter
+
+    from checks.catalogue.probe_kinds import ProbeDeclaration
+
+    return TypeAdapter(ProbeDeclaration)
+
+
+def _declaration(metric: Metric) -> Any:
+    from pydantic import ValidationError
+
+    try:
+        return _adapter().validate_python(dict(metric.probe))
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise DataError(
+            f"the probe of {metric.slug} is not valid: {first['msg']}",
+            where=".".join(str(part) for part in first["loc"]) or None,
+            expected="a probe as docs describe it: " + ", ".join(PROBES),
+            remedy="mend the metric's probe in system.yml; proofbook lint shows the place",
+        ) from error

@@ -1,0 +1,116 @@
+"""A log's files, the newest first, and their lines without reading more of them than a window needs."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import re
+import stat
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+_BLOCK = 1 << 18
+_LINE_CAP = 10_000_000
+_ROTATED = re.compile(r"[.-](\d{1,8})(?:-(\d+))?(\.gz)?")
+
+
+class LogUnreadable(Exception):
+    """A file that the window reaches into cannot be read whole; what it holds is not known."""
+
+
+@dataclass(slots=True)
+class Budget:
+    """How much may still be read, in bytes, and until when.
+
+    Attributes:
+        left: bytes that may still be read, unpacked.
+        ends: the deadline on the monotonic clock, seconds.
+
+    """
+
+    left: int
+    ends: float
+
+    def spend(self, count: int) -> None:
+        """Count bytes as read.
+
+        Raises:
+            LogUnreadable: that was too much, or it took too long.
+
+        """
+        self.left -= count
+        if self.left < 0:
+            raise LogUnreadable("the window holds more than can be read; shorten it")
+        if time.monotonic() > self.ends:
+            raise LogUnreadable("the window could not be read in time; shorten it")
+
+
+def opened(path: Path) -> int:
+    """A descriptor of a regular file; a pipe is never waited for.
+
+    Raises:
+        OSError: it cannot be opened.
+        LogUnreadable: it is no regular file.
+
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise LogUnreadable("it is no regular file")
+    return descriptor
+
+
+def rotated(path: Path) -> list[Path]:
+    """The rotated siblings of a log (``.1``, ``.2.gz``, ``-20260131``), the newest first."""
+    found: list[tuple[tuple[int, ...], Path]] = []
+    for sibling in path.parent.iterdir():
+        match = _ROTATED.fullmatch(sibling.name[len(path.name) :]) if sibling.name.startswith(path.name) else None
+        if match and sibling.is_file() and not (match.group(3) and sibling.with_suffix("").exists()):
+            number = int(match.group(1))
+            # Dates count upwards with time, logrotate's plain numbers downwards.
+            found.append(((1, -number, -int(match.group(2) or 0)) if len(match.group(1)) == 8 else (0, number, 0), sibling))
+    return [sibling for _, sibling in sorted(found)]
+
+
+def lines_from_the_end(descriptor: int, budget: Budget) -> Iterator[bytes]:
+    """The lines of an open file from the last to the first, as far as it reached when this began.
+
+    Raises:
+        LogUnreadable: the file was cut while it was read, a line is too long, or the budget is spent.
+
+    """
+    position = os.fstat(descriptor).st_size
+    kept = b""
+    while position > 0:
+        size = min(_BLOCK, position)
+        position -= size
+        block = os.pread(descriptor, size, position)
+        if len(block) < size:
+            raise LogUnreadable("it was cut while it was read")
+        budget.spend(size)
+        lines = (block + kept).split(b"\n")
+        kept = lines[0]
+        if len(kept) > _LINE_CAP:
+            raise LogUnreadable("a line is longer than 10 MB")
+        yield from reversed(lines[1:])
+    yield kept
+
+
+def lines_unpacked(path: Path, budget: Budget) -> Iterator[bytes]:
+    """The lines of a gzipped file, from the first to the last.
+
+    Raises:
+        LogUnreadable: it is not whole, a line is too long, or the budget is spent.
+
+    """
+    try:
+        with gzip.open(path, "rb") as file:
+            while line := file.readline(_LINE_CAP + 1):
+                if len(line) > _LINE_CAP:
+                    raise LogUnreadable("a line is longer than 10 MB")
+                budget.spend(len(line))
+                yield line
+    except (EOFError, gzip.BadGzipFile) as error:
+        raise LogUnreadable(f"{path.name} is not whole") from error
