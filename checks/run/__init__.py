@@ -1,1 +1,4 @@
-"""A runbook into evidence: reading, kernels, deadlines, redaction, recording."""
+"""A runbook into evidence: reading, kernels, deadlines, redaction, recording.
+
+Loaded in every kernel, so it loads nothing by itself: import from `checks.run.execution` and `checks.run.many`.
+"""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
+from datetime import timedelta
+from enum import Enum
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from checks.errors import DataError
 from checks.model import System
@@ -53,7 +56,7 @@ def write(context: Context, path: Path) -> None:
     """Write a context for one kernel; only this user may read it."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400)
     with os.fdopen(descriptor, "wb") as file:
-        file.write(_adapter().dump_json(context))
+        file.write(to_json(context).encode("utf-8"))
 
 
 def read(path: Path) -> Context:
@@ -71,7 +74,20 @@ def read(path: Path) -> Context:
         ) from error
 
 
-def to_json(context: Context) -> dict[str, Any]:
-    """The context as JSON values."""
-    data: dict[str, Any] = _adapter().dump_python(context, mode="json")
-    return data
+def to_json(context: Context) -> str:
+    """The context as JSON; `read` reads it."""
+    return json.dumps(context, default=_plain)
+
+
+def _plain(value: object) -> object:
+    if is_dataclass(value):
+        return {field.name: getattr(value, field.name) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} cannot be told to a kernel")

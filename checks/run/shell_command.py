@@ -8,7 +8,6 @@ import selectors
 import signal
 import subprocess
 from collections.abc import Callable, Sequence
-from typing import IO
 
 # On the script's first line, so that bash still counts lines as the cell does. A substitution `$(…)` does not inherit -e
 # by itself; bash older than 4.4 cannot be told to, and goes on without. The trap names the command that failed.
@@ -68,17 +67,13 @@ def _pump(process: subprocess.Popen[bytes], on_output: Callable[[str], object], 
             ready = selector.select(_QUIET_SECONDS)
             for key, _ in ready:
                 tell, decoder = key.data
-                data = os.read(_descriptor(key.fileobj), _CHUNK_BYTES)
+                data = os.read(key.fd, _CHUNK_BYTES)
                 if text := decoder.decode(data, final=not data):
                     tell(text)
                 if not data:
                     selector.unregister(key.fileobj)
             if not ready and process.poll() is not None:
                 return
-
-
-def _descriptor(pipe: int | IO[bytes] | object) -> int:
-    return pipe if isinstance(pipe, int) else pipe.fileno()  # type: ignore[attr-defined, no-any-return]
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -81,12 +81,18 @@ class _Strictness:
         __tracebackhide__ = True
         from checks.run.shell_command import run_strict
 
-        expanded = self.shell.var_expand(command, depth=1)
+        # The frame in which the cell's names are looked up is the caller's.
+        expanded: str = self.shell.var_expand(command, depth=1)  # type: ignore[no-untyped-call]
         last_words: list[str] = []
+
+        def on_error(text: str) -> None:
+            last_words.append(text)
+            _tell(text, None, sys.stderr)
+
         code = run_strict(
             expanded,
             on_output=lambda text: _tell(text, None, sys.stdout),
-            on_error=lambda text: (_tell(text, None, sys.stderr), last_words.append(text)),
+            on_error=on_error,
         )
         self.shell.user_ns["_exit_code"] = code
         if code:
@@ -99,7 +105,7 @@ class _Strictness:
 
         from checks.run.shell_command import run_strict
 
-        expanded = self.shell.var_expand(command, depth=depth + 1)
+        expanded: str = self.shell.var_expand(command, depth=depth + 1)  # type: ignore[no-untyped-call]
         said: list[str] = []
         code = run_strict(expanded, on_output=said.append, on_error=said.append)
         self.shell.user_ns["_exit_code"] = code
@@ -131,7 +137,7 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
     strictness = _Strictness(shell)
     shell._proofbook_strictness = strictness  # type: ignore[attr-defined]
     for name in ("bash", "sh"):
-        shell.register_magic_function(strictness.bash, "cell", name)
+        shell.register_magic_function(strictness.bash, "cell", name)  # type: ignore[arg-type]
     shell.system = shell.system_piped = strictness.system  # type: ignore[method-assign]
     shell.getoutput = strictness.getoutput  # type: ignore[method-assign]
     threading.excepthook = strictness.thread_failed
@@ -161,7 +167,7 @@ def settle() -> dict[str, Any]:
     """
     from IPython import get_ipython
 
-    shell = get_ipython()  # type: ignore[no-untyped-call]
+    shell = get_ipython()
     strictness = shell and strictness_of(shell)
     if not strictness:
         raise RuntimeError("the kernel is not strict")
@@ -194,7 +200,6 @@ def _tell(text: str, kept: list[str] | None, stream: Any) -> None:
         kept.append(text)
     else:
         stream.write(text)
-        stream.flush()
 
 
 def _refuse_input(*_args: object, **_options: object) -> str:

@@ -1,0 +1,318 @@
+"""Drives one kernel through a notebook by papermill's engine: deadlines, cancelling, and what came of each cell."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import json
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+from queue import Empty
+from typing import TYPE_CHECKING, Any
+
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from nbclient.util import ensure_async, run_sync
+from papermill.clientwrap import PapermillNotebookClient
+from papermill.engines import NBClientEngine, papermill_engines
+
+from checks.run import kernels
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
+ENGINE = "proofbook"
+
+_GRACE_SECONDS = 2.0
+_POLL_SECONDS = 0.1
+_START_SECONDS = 60
+_SETTLE = "__import__('json').dumps(__import__('checks.run.strict', fromlist=['settle']).settle())"
+# More than this of one cell is not even taken in; see `checks.run.evidence` for what of it is kept.
+TAKEN_CHARACTERS = 4_000_000
+
+
+class CellOutcome(Enum):
+    """What came of one cell of code."""
+
+    EXECUTED = "executed"
+    FAILED = "failed"
+    TIMED_OUT = "timed-out"
+    CANCELLED = "cancelled"
+    SKIPPED = "skipped"
+    NOT_REACHED = "not reached"
+
+
+class Stopped(Exception):
+    """The drive ended before its last cell."""
+
+    def __init__(self, outcome: CellOutcome, why: str) -> None:
+        super().__init__(why)
+        self.outcome = outcome
+        self.why = why
+
+
+@dataclass(slots=True)
+class Drive:
+    """One notebook on its way through a kernel; what is learnt on the way is written into it.
+
+    Attributes:
+        room: where the kernel lives.
+        cell_seconds: the longest that one cell may take; `run_seconds`: all of them together.
+        executes: position of a cell → whether it may be executed; the others are skipped.
+        clock: gives the time, aware, in UTC.
+        cancelled: set by whoever wants the drive to end.
+        on_cell: is called before each cell that is executed.
+        outcomes: position of a cell of code → what came of it.
+        timings: position of a cell → when it began, and how many seconds it took.
+        stopped: why the drive ended early; ``None`` where it did not.
+        stopped_at: position of the cell that it ended at; ``None`` where it was none.
+        emitted: how many results the kernel says it emitted; ``None`` where it could not be asked.
+        lost: failures in the background that no cell was told of.
+        dropped: position of a cell → characters of output that were not taken in; `taken`: those that were.
+
+    """
+
+    room: kernels.Room
+    cell_seconds: float
+    run_seconds: float
+    clock: Callable[[], datetime]
+    executes: Callable[[int], bool] = lambda _: True
+    cancelled: threading.Event = field(default_factory=threading.Event)
+    on_cell: Callable[[int], object] = lambda _: None
+    outcomes: dict[int, CellOutcome] = field(default_factory=dict)
+    timings: dict[int, tuple[datetime, float]] = field(default_factory=dict)
+    stopped_at: int | None = None
+    stopped: Stopped | None = None
+    emitted: int | None = None
+    lost: tuple[str, ...] = ()
+    dropped: Counter[int] = field(default_factory=Counter)
+    taken: Counter[int] = field(default_factory=Counter)
+
+    def take(self, position: int, size: int) -> int:
+        """How many of `size` more characters of a cell's output are taken in."""
+        taken = min(size, TAKEN_CHARACTERS - self.taken[position])
+        self.taken[position] += taken
+        self.dropped[position] += size - taken
+        return taken
+
+    def skip(self, notebook: NotebookNode) -> None:
+        """Say of every cell what it is before anything ran."""
+        for position, cell in enumerate(notebook.cells):
+            if cell.cell_type == "code":
+                skipped = not self.executes(position) or "skip-execution" in cell.metadata.get("tags", [])
+                self.outcomes[position] = CellOutcome.SKIPPED if skipped else CellOutcome.NOT_REACHED
+
+
+class DriveClient(PapermillNotebookClient):
+    """nbclient as papermill extends it, with real deadlines and without its own bookkeeping."""
+
+    drive: Drive
+    ends_at: float
+
+    def __init__(self, nb_man: Any, *, drive: Drive, **options: Any) -> None:
+        options |= {"km": kernels.manager(drive.room), "startup_timeout": _START_SECONDS, "force_raise_errors": True}
+        super().__init__(nb_man, **options, skip_cells_with_tag="", store_widget_state=False)  # type: ignore[no-untyped-call]
+        self.drive = drive
+        self.started_manager = self.km
+        self.ends_at = time.monotonic() + drive.run_seconds
+
+    def open(self) -> None:
+        """Start the kernel and connect to it.
+
+        Raises:
+            Stopped: it did not start.
+
+        """
+        self.reset_execution_trackers()
+        try:
+            self.start_new_kernel(env=dict(self.drive.room.variables), cwd=str(self.drive.room.work))
+            self.start_new_kernel_client()
+        except (RuntimeError, OSError) as error:
+            raise Stopped(CellOutcome.FAILED, f"the kernel did not start: {error}") from error
+
+    def close(self) -> None:
+        """End the kernel and everything that it started; a second time does nothing."""
+        kernels.end(self.started_manager)
+        if self.km is not None:
+            self._cleanup_kernel()
+            self.km = None
+
+    def execute(self, **_options: Any) -> NotebookNode:
+        """Execute every cell that may be, in order, until one stops the drive; see `Drive` for what came of it."""
+        drive = self.drive
+        try:
+            self.open()
+            for position, outcome in list(drive.outcomes.items()):
+                if outcome is CellOutcome.NOT_REACHED:
+                    self.execute_one(position)
+            self.settle()
+        except Stopped as stopped:
+            drive.stopped = stopped
+        finally:
+            self.close()
+        return self.nb
+
+    def execute_one(self, position: int) -> None:
+        """Execute one cell and note what came of it.
+
+        Raises:
+            Stopped: it failed, took too long, was cancelled, or the kernel died of it.
+
+        """
+        drive = self.drive
+        started, ticks = drive.clock(), time.monotonic()
+        drive.on_cell(position)
+        outcome = CellOutcome.EXECUTED
+        try:
+            self.execute_cell(self.nb.cells[position], position)
+        except CellExecutionError as error:
+            outcome = CellOutcome.FAILED
+            raise self._stop_at(position, outcome, f"{error.ename}: {error.evalue}") from error
+        except CellTimeoutError as error:
+            outcome = CellOutcome.FAILED
+            raise self._stop_at(position, outcome, "outputs of the cell were lost on the way") from error
+        except DeadKernelError as error:
+            outcome, why = CellOutcome.FAILED, f"the kernel died, {self._how_it_died()}"
+            if drive.cancelled.is_set():
+                outcome, why = CellOutcome.CANCELLED, "cancelled"
+            raise self._stop_at(position, outcome, why) from error
+        except Stopped as stopped:
+            outcome = stopped.outcome
+            raise self._stop_at(position, outcome, stopped.why) from stopped
+        finally:
+            drive.outcomes[position] = outcome
+            drive.timings[position] = (started, time.monotonic() - ticks)
+
+    def settle(self) -> None:
+        """Ask the kernel, once all is done, what it emitted and what was lost.
+
+        Raises:
+            Stopped: it does not answer; then nothing that it did can be trusted to be all.
+
+        """
+        try:
+            told = self._ask_to_settle()
+        except (DeadKernelError, Empty, ValueError, KeyError, TypeError) as error:
+            if self.drive.cancelled.is_set():
+                raise Stopped(CellOutcome.CANCELLED, "cancelled") from error
+            late = isinstance(error, Empty)
+            why = "a background thread did not end" if late else f"the kernel died after the last cell, {self._how_it_died()}"
+            raise Stopped(CellOutcome.TIMED_OUT if late else CellOutcome.FAILED, why) from error
+        self.drive.emitted, self.drive.lost = told["results"], tuple(told["lost"])
+        if self.drive.lost:
+            raise Stopped(CellOutcome.FAILED, self.drive.lost[0])
+
+    def _stop_at(self, position: int, outcome: CellOutcome, why: str) -> Stopped:
+        self.drive.stopped_at = position
+        return Stopped(outcome, why)
+
+    def _how_it_died(self) -> str:
+        code = kernels.end(self.started_manager)
+        if code is None:
+            return "how is not known"
+        return f"by signal {code - 128}" if code > 128 else f"with exit status {code}"
+
+    async def _ask(self) -> dict[str, Any]:
+        kc = self.kc
+        assert kc is not None  # noqa: S101 - open() has been called
+        sent = kc.execute("", silent=True, user_expressions={"settled": _SETTLE})
+        ends_at = min(self.ends_at, time.monotonic() + self.drive.cell_seconds)
+        while time.monotonic() < ends_at and not self.drive.cancelled.is_set():
+            try:
+                reply = await ensure_async(kc.shell_channel.get_msg(timeout=_POLL_SECONDS))
+            except Empty:
+                await self._async_check_alive()
+                continue
+            if reply["parent_header"].get("msg_id") == sent:
+                # A kernel answers an expression with its repr; the expression itself gives JSON.
+                told: dict[str, Any] = json.loads(
+                    ast.literal_eval(reply["content"]["user_expressions"]["settled"]["data"]["text/plain"])
+                )
+                return told
+        if self.drive.cancelled.is_set():
+            raise DeadKernelError("cancelled")
+        raise Empty
+
+    _ask_to_settle = run_sync(_ask)
+
+    def _get_timeout(self, _cell: Any) -> float:  # type: ignore[override]  # it is only added and compared; seconds may be parts
+        return max(0.001, min(self.drive.cell_seconds, self.ends_at - time.monotonic()))
+
+    async def _async_handle_timeout(self, _timeout: float, _cell: Any = None) -> None:
+        """Interrupt the cell, give it a moment to say where it was, and stop."""
+        assert self.km is not None  # noqa: S101 - a cell is being executed
+        assert self.kc is not None  # noqa: S101 - as above
+        of_the_run = time.monotonic() >= self.ends_at
+        await ensure_async(self.km.interrupt_kernel())
+        with suppress(Empty):
+            await ensure_async(self.kc.shell_channel.get_msg(timeout=_GRACE_SECONDS))
+            await asyncio.sleep(_POLL_SECONDS)  # what it printed travels on another socket
+        limit = self.drive.run_seconds if of_the_run else self.drive.cell_seconds
+        name = "deadline of the run" if of_the_run else "cell-deadline"
+        raise Stopped(CellOutcome.TIMED_OUT, f"the {name} of {_seconds(limit)} passed")
+
+    async def _async_poll_kernel_alive(self) -> None:
+        while True:
+            await asyncio.sleep(_POLL_SECONDS)
+            try:
+                await self._async_check_alive()
+            except DeadKernelError:
+                # Its last outputs may still be on their way.
+                await asyncio.sleep(_POLL_SECONDS)
+            else:
+                if not self.drive.cancelled.is_set():
+                    continue
+            if self.task_poll_for_reply is not None:
+                self.task_poll_for_reply.cancel()
+            return
+
+    def output(self, outs: list[Any], msg: dict[str, Any], display_id: str | None, cell_index: int) -> Any:
+        """Take an output in, unless the cell has said too much already."""
+        text = msg["content"].get("text") if msg["msg_type"] == "stream" else None
+        if text is not None:
+            taken = self.drive.take(cell_index, len(text))
+            if not taken:
+                return None
+            msg["content"]["text"] = text[:taken]
+        return super().output(outs, msg, display_id, cell_index)
+
+
+class DriveEngine(NBClientEngine):
+    """papermill's engine with our client: nothing is saved on the way, nothing is logged."""
+
+    @classmethod
+    def execute_managed_notebook(cls, nb_man: Any, kernel_name: str, **options: Any) -> Any:  # type: ignore[override]
+        """Execute a notebook; see `DriveClient.execute`."""
+        return DriveClient(nb_man, drive=options["drive"], kernel_name=kernel_name).execute()
+
+
+def execute(notebook: NotebookNode, drive: Drive) -> None:
+    """Execute a notebook in place by papermill's engine; the kernel and all it started are gone when this returns.
+
+    Args:
+        notebook: its outputs are replaced.
+        drive: how it is executed; holds what came of it afterwards.
+
+    """
+    notebook.metadata.papermill = {}
+    drive.skip(notebook)
+    papermill_engines.register(ENGINE, DriveEngine)
+    papermill_engines.execute_notebook_with_engine(
+        ENGINE, notebook, kernel_name="", output_path=None, progress_bar=False, autosave_cell_every=0, drive=drive
+    )
+    tidy(notebook)
+
+
+def tidy(notebook: NotebookNode) -> None:
+    """Take papermill's notes out again: they call a cell completed that was never reached."""
+    for holder in (notebook, *notebook.cells):
+        holder.metadata.pop("papermill", None)
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:g} s" if seconds < 120 else f"{seconds / 60:g} min"

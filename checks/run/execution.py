@@ -1,0 +1,322 @@
+"""One execution of a runbook: from its Markdown to a run, its results and its evidence."""
+
+from __future__ import annotations
+
+import getpass
+import re
+import socket
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from checks.catalogue import Catalogue, resolve
+from checks.errors import CannotWrite, DataError, ProofbookError
+from checks.model import Result, Run, Runbook, RunState, Status, Step, StepClass, Trigger
+from checks.run import evidence
+from checks.run.context import Context, ParameterValue
+from checks.run.parameters import validate
+from checks.run.results import read_results
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
+    from checks.catalogue import Settled
+    from checks.run.drive import Drive
+
+NOTHING_JUDGED = "no check judged anything"
+_LONGEST_REASON = 500
+_INJECTED = "from checks import parameters\n\nglobals().update(parameters)"
+_ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one execution came to.
+
+    Attributes:
+        run: the ended run; its ``evidence`` is the digest of `evidence`, which has been kept.
+        results: what its checks said, in the order of the cells.
+        evidence: the executed notebook as it was kept; ``None`` where none could be.
+
+    """
+
+    run: Run
+    results: tuple[Result, ...]
+    evidence: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A run that has an id and is about to begin; nothing has been executed.
+
+    Attributes:
+        run: state running, status unknown.
+        variables: what ``${NAME}`` in system.yml is filled from.
+
+    """
+
+    run: Run
+    runbook: Runbook
+    catalogue: Catalogue
+    variables: Mapping[str, str]
+    parameters: Mapping[str, ParameterValue]
+    settled: Settled
+
+    @property
+    def context(self) -> Context:
+        """What the run's kernel is told."""
+        system = self.catalogue.systems[self.runbook.system]
+        return Context(self.run.id, self.runbook.slug, system, self.run.environment, self.parameters)
+
+
+def prepare(
+    runbook: Runbook,
+    catalogue: Catalogue,
+    *,
+    environment: str,
+    variables: Mapping[str, str],
+    parameters: Mapping[str, object],
+    trigger: Trigger,
+    now: datetime,
+    actor: str | None = None,
+) -> Prepared:
+    """Give a run its id and check everything that can be checked before it begins.
+
+    Args:
+        runbook: what is to be executed.
+        catalogue: the catalogue that it stands in.
+        environment: where; one that the runbook and its system allow.
+        variables: what ``${NAME}`` in system.yml is filled from.
+        parameters: texts or values by name.
+        trigger: who asked.
+        now: the time, aware, in UTC.
+        actor: the person's name; default: the user that this process belongs to.
+
+    Raises:
+        DataError: a parameter does not fit, or the runbook may not run in this environment.
+
+    """
+    from ulid import ULID
+
+    require_environment(runbook, environment)
+    settled = resolve(catalogue.systems[runbook.system], environment, variables)
+    mask = evidence.masker(settled.secrets)
+    values = validate(runbook, parameters)
+    run = Run(
+        id=str(ULID.from_datetime(now)),
+        runbook=runbook.slug,
+        system=runbook.system,
+        environment=environment,
+        trigger=trigger,
+        state=RunState.RUNNING,
+        status=Status.UNKNOWN,
+        started_at=now,
+        parameters={name: mask(value) if isinstance(value, str) else value for name, value in values.items()},
+        source=runbook.digest,
+        host=socket.gethostname(),
+        actor=actor if actor is not None else user(),
+    )
+    return Prepared(run, runbook, catalogue, variables, values, settled)
+
+
+def require_environment(runbook: Runbook, environment: str) -> None:
+    """Refuse an environment that the runbook's front matter does not list.
+
+    Raises:
+        DataError: it may not run there.
+
+    """
+    if runbook.environments and environment not in runbook.environments:
+        raise DataError(
+            f"{runbook.slug} may not run in {environment}",
+            where=str(runbook.path),
+            expected="one of " + ", ".join(runbook.environments),
+            remedy="name one of these by --environment, or add it to `environments:` in the front matter",
+        )
+
+
+def execute(
+    prepared: Prepared,
+    *,
+    clock: Callable[[], datetime],
+    cancelled: threading.Event | None = None,
+    on_step: Callable[[Step], object] = lambda _: None,
+) -> Outcome:
+    """Execute a runbook's read steps in a kernel of its own and keep the evidence; the journal is not touched.
+
+    A runbook that fails, hangs or cannot be read is an outcome, never an exception: its run says so.
+
+    Args:
+        prepared: what `prepare` gave.
+        clock: gives the time, aware, in UTC.
+        cancelled: set by whoever wants the run to end now.
+        on_step: is called when a step's first cell begins.
+
+    """
+    from checks.catalogue import notebook as reader
+    from checks.run import kernels
+
+    runbook = prepared.runbook
+    try:
+        notebook = reader.read(runbook)
+        inject(notebook, prepared.parameters)
+        steps = reader.steps(notebook)
+        with kernels.room(prepared.context, prepared.settled, prepared.variables) as room:
+            from checks.run import drive as driving
+
+            drive = driving.Drive(
+                room,
+                cell_seconds=runbook.cell_deadline.total_seconds(),
+                run_seconds=runbook.deadline.total_seconds(),
+                clock=clock,
+                executes=lambda position: class_at(steps, position) is StepClass.READ,
+                cancelled=cancelled or threading.Event(),
+                on_cell=_announcer(steps, on_step),
+            )
+            driving.execute(notebook, drive)
+    except (ProofbookError, OSError) as error:
+        return failed(prepared, str(error), clock())
+    return conclude(prepared, notebook, steps, drive, clock())
+
+
+def conclude(
+    prepared: Prepared, notebook: NotebookNode, steps: Sequence[Step], drive: Drive, now: datetime, *, finished: str = ""
+) -> Outcome:
+    """Read what a drive left, judge the run as a whole, and keep the evidence.
+
+    Args:
+        prepared: the run.
+        notebook: as the drive left it; it is masked and cut in place.
+        steps: its steps.
+        drive: what came of each cell.
+        now: when the run ended, aware, in UTC.
+        finished: a reason why the run is unknown although the drive saw its end; empty where there is none.
+
+    """
+    secrets = prepared.settled.secrets
+    mask = evidence.masker(secrets)
+    evidence.clean(notebook, secrets, drive.dropped)
+    system = prepared.catalogue.systems[prepared.runbook.system]
+    reading = read_results(notebook, run=prepared.run.id, system=system.name, metrics=system.metrics, steps=steps)
+    state, reasons = _ending(steps, drive, mask)
+    reasons += [finished, *reading.faults]
+    if drive.emitted is not None and drive.emitted != len(reading.results) + len(reading.faults):
+        reasons.append(f"{drive.emitted} results were emitted, {len(reading.results)} are left in the outputs")
+    if state is RunState.FINISHED and not reading.results:
+        reasons.append(NOTHING_JUDGED)
+    reason = _one_line("; ".join(text for text in reasons if text))
+    unsure = [Status.UNKNOWN] if reason else []
+    run = replace(
+        prepared.run,
+        state=state,
+        status=Status.worst([*(result.status for result in reading.results), *unsure]),
+        ended_at=now,
+        reason=reason,
+    )
+    _describe(notebook, run, steps, drive)
+    try:
+        data = evidence.to_bytes(notebook)
+        digest = evidence.store(prepared.catalogue.settings.state, data)
+    except (CannotWrite, ValueError) as error:
+        # Results that nobody can trace to a cell prove nothing.
+        unkept = _one_line(f"{run.reason + '; ' if run.reason else ''}the evidence is lost: {error}")
+        status = Status.worst([run.status, Status.UNKNOWN])
+        return Outcome(replace(run, state=RunState.FAILED, status=status, reason=unkept), reading.results, None)
+    return Outcome(replace(run, evidence=digest), reading.results, data)
+
+
+def failed(prepared: Prepared, reason: str, now: datetime, state: RunState = RunState.FAILED) -> Outcome:
+    """The outcome of a run that came to nothing: unknown, no results, no evidence."""
+    masked = evidence.masker(prepared.settled.secrets)(reason)
+    run = replace(prepared.run, state=state, status=Status.UNKNOWN, ended_at=now, reason=_one_line(masked))
+    return Outcome(run, (), None)
+
+
+def inject(notebook: NotebookNode, parameters: Mapping[str, ParameterValue]) -> None:
+    """Put a cell at the top that binds the parameters; its source is always the same, values travel as data."""
+    from nbformat.v4 import new_code_cell
+
+    if parameters:
+        cell = new_code_cell(_INJECTED, metadata={"tags": ["injected-parameters"], "proofbook": {"injected": True}})
+        cell["id"] = "proofbook-parameters"
+        notebook.cells.insert(0, cell)
+
+
+def class_at(steps: Sequence[Step], position: int) -> StepClass:
+    """The class of the step that a cell belongs to."""
+    return next(step.step_class for step in steps if position in step.cells)
+
+
+def user() -> str:
+    """The name of the user that this process belongs to."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return "unknown"
+
+
+def _ending(steps: Sequence[Step], drive: Drive, mask: Callable[[str], str]) -> tuple[RunState, list[str]]:
+    from checks.run.drive import CellOutcome
+
+    if drive.stopped is None:
+        return RunState.FINISHED, []
+    states = {CellOutcome.TIMED_OUT: RunState.TIMED_OUT, CellOutcome.CANCELLED: RunState.CANCELLED}
+    place = ""
+    if drive.stopped_at is not None:
+        step = next(step for step in steps if drive.stopped_at in step.cells)
+        title = f" ({step.title})" if step.title else ""
+        place = f"step {step.number}{title}, cell {drive.stopped_at}: "
+    # The first line of an error of ours says what; its remedy stands in the evidence. Masked while it is still whole.
+    why = next((line for line in mask(_ANSI.sub("", drive.stopped.why)).splitlines() if line.strip()), "it says nothing")
+    return states.get(drive.stopped.outcome, RunState.FAILED), [place + why.strip()]
+
+
+def _describe(notebook: NotebookNode, run: Run, steps: Sequence[Step], drive: Drive) -> None:
+    """Write into the notebook what its evidence must say by itself; see `checks.run.evidence`."""
+    for step in steps:
+        for position in step.cells:
+            cell = notebook.cells[position]
+            about: dict[str, Any] = {"step": step.number, "class": step.step_class.value}
+            if position in drive.outcomes:
+                about["outcome"] = drive.outcomes[position].value
+            if position in drive.timings:
+                started, took = drive.timings[position]
+                about |= {"started_at": started.isoformat(), "took": round(took, 3)}
+            cell.metadata["proofbook"] = {**cell.metadata.get("proofbook", {}), **about}
+            # The engine's own time stamps say the same in another way.
+            cell.metadata.pop("execution", None)
+    notebook.metadata["proofbook"] = {
+        "version": 1,
+        "run": run.id,
+        "runbook": run.runbook,
+        "system": run.system,
+        "environment": run.environment,
+        "trigger": run.trigger.value,
+        "state": run.state.value,
+        "status": run.status.value,
+        "reason": run.reason,
+        "started_at": run.started_at.isoformat(),
+        "ended_at": run.ended_at.isoformat() if run.ended_at else None,
+        "parameters": dict(run.parameters),
+        "source": run.source,
+        "steps": [{"number": step.number, "title": step.title, "class": step.step_class.value} for step in steps],
+    }
+
+
+def _announcer(steps: Sequence[Step], on_step: Callable[[Step], object]) -> Callable[[int], None]:
+    last: list[int] = []
+
+    def announce(position: int) -> None:
+        step = next(step for step in steps if position in step.cells)
+        if last != [step.number]:
+            last[:] = [step.number]
+            on_step(step)
+
+    return announce
+
+
+def _one_line(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _LONGEST_REASON else line[: _LONGEST_REASON - 1] + "…"

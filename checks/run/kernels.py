@@ -1,0 +1,150 @@
+"""Where kernels come from: the one seam behind which a faster engine may start them."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from checks.errors import CannotWrite
+from checks.run import context
+
+if TYPE_CHECKING:
+    from jupyter_client.manager import AsyncKernelManager
+
+    from checks.catalogue import Settled
+    from checks.run.context import Context
+
+_PASSED_ON = ("LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE", "LC_NUMERIC", "LC_TIME", "TZ", "USER", "LOGNAME")
+_PASSED_ON_TO_FIND_CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+_RESERVED = re.compile(r"PATH|HOME|TMPDIR|SHELL|(PYTHON|LD_|DYLD_|BASH|IPYTHON|JUPYTER|JPY_|PROOFBOOK_).*")
+_VARIABLE = re.compile(r"\$\{(?:secret:)?([A-Za-z_][A-Za-z0-9_]*)\}")
+_LONGEST_SOCKET_PATH = 100
+_END_SECONDS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """A private folder that one kernel lives in; it is gone when the kernel is.
+
+    Attributes:
+        folder: everything below it may be read by this user only.
+        variables: the kernel's whole environment.
+
+    """
+
+    folder: Path
+    variables: Mapping[str, str]
+
+    @property
+    def work(self) -> Path:
+        """The kernel's working directory, empty when it begins."""
+        return self.folder / "work"
+
+
+@contextmanager
+def room(told: Context, settled: Settled, variables: Mapping[str, str]) -> Iterator[Room]:
+    """Lay out a private folder and environment for one run's kernel.
+
+    Args:
+        told: what the kernel is told of its run.
+        settled: the settings of the run's environment.
+        variables: what ``${NAME}`` in system.yml is filled from; only what the environment's settings name is passed on.
+
+    Raises:
+        CannotWrite: no temporary folder can be made.
+
+    """
+    try:
+        folder = Path(tempfile.mkdtemp(prefix="proofbook-"))
+        for name in ("home", "ipython", "jupyter", "tmp", "work"):
+            (folder / name).mkdir(mode=0o700)
+        context.write(told, folder / "context.json")
+    except OSError as error:
+        raise CannotWrite(
+            f"no folder for a kernel: {error.strerror}",
+            where=tempfile.gettempdir(),
+            remedy="make room there, or name another folder by TMPDIR",
+        ) from error
+    try:
+        yield Room(folder, _environment(folder, told, settled, variables))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def manager(home: Room) -> AsyncKernelManager:
+    """A kernel manager, not started, for the stock kernel of this very Python behind a warden.
+
+    No kernel specification and no configuration of the user's is looked up; the sockets lie in the private folder.
+    """
+    from jupyter_client.kernelspec import KernelSpec
+    from jupyter_client.manager import AsyncKernelManager
+
+    warden = Path(__file__).with_name("_warden.py")
+    argv = [sys.executable, "-I", "-S", str(warden), str(os.getpid())]
+    argv += [sys.executable, "-I", "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    argv += ["--HistoryManager.hist_file=:memory:", "--HistoryManager.enabled=False", "--InteractiveShell.colors=nocolor"]
+    argv += ["--InteractiveShellApp.extensions=checks.run.strict", "--log-level=40"]
+    made = AsyncKernelManager(kernel_name="", connection_file=str(home.folder / "k.json"))
+    made._kernel_spec = KernelSpec(argv=argv, display_name="Python 3", language="python")
+    if len(str(home.folder)) < _LONGEST_SOCKET_PATH:
+        made.transport = "ipc"
+    return made
+
+
+def end(started: Any) -> int | None:
+    """End a kernel and everything that it started, at once.
+
+    Args:
+        started: a manager that `manager` gave; one that was never started, or has ended, is left as it is.
+
+    Returns:
+        The kernel's exit status where it had ended by itself; ``None`` where it had not been started.
+
+    """
+    process: subprocess.Popen[bytes] | None = getattr(getattr(started, "provisioner", None), "process", None)
+    if process is None:
+        return None
+    if process.poll() is None:
+        process.terminate()
+    try:
+        return process.wait(timeout=_END_SECONDS)
+    except subprocess.TimeoutExpired:
+        # Something hangs inside the operating system; the warden goes on trying when its parent is gone.
+        return None
+
+
+def _environment(folder: Path, told: Context, settled: Settled, variables: Mapping[str, str]) -> dict[str, str]:
+    """What the kernel sees: little of the caller's environment, and the system's variables, settings and parameters."""
+    named = {name for text in told.system.environments[told.environment].settings.values() for name in _VARIABLE.findall(text)}
+    ours = {name: variables[name] for name in named if variables.get(name)}
+    ours |= {name.upper(): value for name, value in settled.values.items()}
+    ours |= {f"PARAM_{name.upper()}": _shell_text(value) for name, value in told.parameters.items()}
+    passed = {name: os.environ[name] for name in _PASSED_ON + _PASSED_ON_TO_FIND_CERTIFICATES if name in os.environ}
+    programs = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    return {
+        **{name: value for name, value in ours.items() if not _RESERVED.fullmatch(name)},
+        **passed,
+        "PATH": programs,
+        "HOME": str(folder / "home"),
+        "TMPDIR": str(folder / "tmp"),
+        "IPYTHONDIR": str(folder / "ipython"),
+        "JUPYTER_CONFIG_DIR": str(folder / "jupyter"),
+        "JUPYTER_DATA_DIR": str(folder / "jupyter"),
+        "JUPYTER_RUNTIME_DIR": str(folder / "jupyter"),
+        "PROOFBOOK_ENVIRONMENT": told.environment,
+        "PROOFBOOK_RUN": told.run,
+        context.VARIABLE: str(folder / "context.json"),
+    }
+
+
+def _shell_text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,120 @@
+"""Executes several runbooks at once and writes each to the journal as it ends."""
+
+from __future__ import annotations
+
+import os
+import threading
+import traceback
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from datetime import datetime
+from typing import Protocol
+
+from checks.model import Result, Run, RunState, Step
+from checks.run.execution import Outcome, Prepared, execute, failed
+
+
+class Recorder(Protocol):
+    """Where runs are written; the journal is one."""
+
+    def start_run(self, run: Run) -> None:
+        """Note that a run has started."""
+
+    def finish_run(self, run: Run, results: Iterable[Result]) -> None:
+        """Note a run's end with all it found, in one transaction."""
+
+
+class Watcher:
+    """Told how runs get on; does nothing by itself. Calls may come from any thread."""
+
+    def started(self, run: Run) -> None:
+        """A run has been journaled and begins."""
+
+    def reached(self, run: Run, step: Step) -> None:
+        """A run has come to a step."""
+
+    def ended(self, outcome: Outcome) -> None:
+        """A run has ended and has been journaled."""
+
+
+def run_many(
+    runs: Iterable[Prepared],
+    recorder: Recorder,
+    *,
+    clock: Callable[[], datetime],
+    jobs: int | None = None,
+    watcher: Watcher | None = None,
+) -> list[Outcome]:
+    """Execute prepared runs, `jobs` at once, each in a kernel of its own.
+
+    Only the calling thread speaks to the recorder. A run that cannot be executed is an outcome like any other.
+
+    Args:
+        runs: what to execute, first come first served.
+        recorder: is told of each run before it begins and when it has ended.
+        clock: gives the time, aware, in UTC.
+        jobs: how many at once; default: one for each processor.
+        watcher: is told how they get on.
+
+    Returns:
+        The outcomes in the order of `runs`.
+
+    Raises:
+        KeyboardInterrupt: the person asked to stop: what was running has been ended and journaled as cancelled, what had
+            not begun has left no trace.
+
+    """
+    from dataclasses import replace
+
+    watcher = watcher or Watcher()
+    waiting = list(enumerate(runs))
+    cancelled = threading.Event()
+    under_way: dict[Future[Outcome], tuple[int, Prepared]] = {}
+    outcomes: dict[int, Outcome] = {}
+    workers = max(1, jobs or os.cpu_count() or 1)
+
+    def collect(futures: Iterable[Future[Outcome]]) -> None:
+        for future in futures:
+            position, prepared = under_way[future]
+            outcome = _outcome_of(future, prepared, clock)
+            recorder.finish_run(outcome.run, outcome.results)
+            del under_way[future]
+            outcomes[position] = outcome
+            watcher.ended(outcome)
+
+    with ThreadPoolExecutor(workers, thread_name_prefix="run") as pool:
+        try:
+            while waiting or under_way:
+                while waiting and len(under_way) < workers:
+                    position, prepared = waiting.pop(0)
+                    begun = clock()
+                    prepared = replace(prepared, run=replace(prepared.run, started_at=begun))
+                    recorder.start_run(prepared.run)
+                    watcher.started(prepared.run)
+                    under_way[pool.submit(_execute, prepared, clock, cancelled, watcher)] = (position, prepared)
+                # Woken now and then, because a wait without end would not let Ctrl-C through everywhere.
+                collect(wait(under_way, timeout=1.0, return_when=FIRST_COMPLETED).done)
+        except BaseException:
+            cancelled.set()
+            collect(wait(under_way).done)
+            raise
+    return [outcomes[position] for position in sorted(outcomes)]
+
+
+def _execute(prepared: Prepared, clock: Callable[[], datetime], cancelled: threading.Event, watcher: Watcher) -> Outcome:
+    return execute(prepared, clock=clock, cancelled=cancelled, on_step=lambda step: watcher.reached(prepared.run, step))
+
+
+def _outcome_of(future: Future[Outcome], prepared: Prepared, clock: Callable[[], datetime]) -> Outcome:
+    error = future.exception()
+    if error is None:
+        return future.result()
+    # A bug of ours must not take the other runs with it, nor leave this one open; the traceback goes to the person.
+    traceback.print_exception(error)
+    return failed(prepared, f"a bug in Proofbook: {type(error).__name__}: {error}", clock(), RunState.FAILED)
+
+
+def worst_first(outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """The outcomes with what needs someone at the top, in the order of their runbooks within a status."""
+    order = ("critical", "unknown", "warning", "ok")
+    return sorted(outcomes, key=lambda outcome: (order.index(outcome.run.status.value), outcome.run.runbook))
