@@ -1,0 +1,186 @@
+"""Opening a journal: made, migrated, or refused with what to do."""
+
+from __future__ import annotations
+
+import sqlite3
+import stat
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.operations import Operations
+from alembic.script import ScriptDirectory
+
+from checks.errors import Busy, CannotWrite, DataError, ProofbookError, ServiceAway, UsageError
+from checks.journal import JournalMissing, _engine, _migrate, _tables, open_journal
+from tests.journal import claimants
+from tests.journal.samples import NOW, a_result, a_run, ended, keep
+
+
+def _file(url: str) -> Path:
+    return Path(url.removeprefix("sqlite:///"))
+
+
+def test_an_empty_place_becomes_a_journal(url: str) -> None:
+    """Opening makes the folder, the file (for its owner only) and the tables, and opening again changes nothing."""
+    open_journal(url).close()
+    assert stat.S_IMODE(_file(url).stat().st_mode) == 0o600
+    before = _file(url).read_bytes()
+    open_journal(url).close()
+    assert _file(url).read_bytes() == before
+
+
+def test_reading_makes_nothing(url: str) -> None:
+    """A journal that is not there is missing (69) when only reading is wanted, and no file appears."""
+    with pytest.raises(JournalMissing) as told:
+        open_journal(url, create=False)
+    assert told.value.exit_code == 69
+    assert "proofbook run" in str(told.value)
+    assert not _file(url).exists()
+
+
+def test_the_migrations_make_the_tables_that_the_code_uses(tmp_path: Path) -> None:
+    """The schema that the migrations lead to is the declared one, column by column, and its last number is the code's."""
+    engine = _engine.engine_for(f"sqlite:///{tmp_path}/journal.db")
+    with _engine.writing(engine) as connection:
+        _migrate.upgrade(connection)
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        assert compare_metadata(context, _tables.metadata) == []
+    config = Config()
+    config.set_main_option("script_location", str(Path(_migrate.__file__).parent / "migrations"))
+    scripts = ScriptDirectory.from_config(config)
+    assert scripts.get_current_head() == _tables.HEAD
+    assert {script.revision for script in scripts.walk_revisions()} == _tables.KNOWN
+
+
+def test_an_older_journal_is_copied_and_then_migrated(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before the schema moves, the file is copied beside itself, readable by its owner only; every fact is in both."""
+    with open_journal(url) as journal:
+        done = keep(journal, a_result())
+    monkeypatch.setattr(_migrate, "HEAD", "0002")
+    monkeypatch.setattr(_migrate, "KNOWN", frozenset({"0001", "0002"}))
+    monkeypatch.setattr(_migrate, "upgrade", _add_a_column)
+    with open_journal(url) as journal:
+        assert journal.run(done.id) == done
+    (copy,) = _file(url).parent.glob("journal-schema-0001-*.db")
+    assert stat.S_IMODE(copy.stat().st_mode) == 0o600
+    with closing(sqlite3.connect(copy)) as old, closing(sqlite3.connect(_file(url))) as new:
+        assert old.execute("SELECT id FROM runs").fetchall() == [(done.id,)]
+        assert old.execute("SELECT version_num FROM alembic_version").fetchone() == ("0001",)
+        assert new.execute("SELECT version_num FROM alembic_version").fetchone() == ("0002",)
+
+
+def _add_a_column(connection: sa.Connection) -> None:
+    Operations(MigrationContext.configure(connection)).add_column("runs", sa.Column("fresh", sa.Text))
+    connection.execute(sa.text("UPDATE alembic_version SET version_num = '0002'"))
+
+
+def test_a_migration_that_fails_changes_nothing(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When a migration breaks off, the journal is as it was."""
+    open_journal(url).close()
+    before = _file(url).read_bytes()
+
+    def break_off(connection: sa.Connection) -> None:
+        _add_a_column(connection)
+        raise RuntimeError("power cut")
+
+    monkeypatch.setattr(_migrate, "HEAD", "0002")
+    monkeypatch.setattr(_migrate, "upgrade", break_off)
+    with pytest.raises(RuntimeError, match="power cut"):
+        open_journal(url)
+    assert _file(url).read_bytes() == before
+
+
+def test_a_newer_journal_is_refused(url: str) -> None:
+    """A journal of a newer Proofbook is not touched; the error says what to upgrade."""
+    open_journal(url).close()
+    with closing(sqlite3.connect(_file(url))) as raw, raw:
+        raw.execute("UPDATE alembic_version SET version_num = '9999'")
+    before = _file(url).read_bytes()
+    with pytest.raises(DataError, match="newer Proofbook") as told:
+        open_journal(url)
+    assert "found: schema 9999" in str(told.value)
+    assert "upgrade Proofbook" in str(told.value)
+    assert _file(url).read_bytes() == before
+
+
+def test_the_database_of_another_program_is_refused(url: str) -> None:
+    """A database with tables of something else is left alone."""
+    _file(url).parent.mkdir()
+    with closing(sqlite3.connect(_file(url))) as raw, raw:
+        raw.execute("CREATE TABLE customers (name)")
+    with pytest.raises(DataError, match="belongs to something else") as told:
+        open_journal(url)
+    assert "customers" in str(told.value)
+
+
+def test_a_file_that_is_no_database_is_refused(url: str) -> None:
+    """A damaged or foreign file is told as such, with the remedy, and is not written over."""
+    _file(url).parent.mkdir()
+    _file(url).write_bytes(b"This was a journal once. " * 200)
+    with pytest.raises(DataError, match="damaged, or is not a journal") as told:
+        open_journal(url)
+    assert "backup" in str(told.value)
+    assert _file(url).read_bytes().startswith(b"This was")
+
+
+@pytest.mark.parametrize(
+    ("url", "kind", "text"),
+    [
+        ("sqlite://", UsageError, "needs a file"),
+        ("sqlite:///:memory:", UsageError, "needs a file"),
+        ("mysql://ada:hunter2@db/journal", UsageError, "sqlite or postgresql"),
+        ("not an address", UsageError, "cannot be read"),
+        ("sqlite:////proc/none/journal.db", CannotWrite, "cannot be made"),
+    ],
+)
+def test_an_address_that_cannot_work_is_refused(url: str, kind: type[ProofbookError], text: str) -> None:
+    """An address without a lasting, known and writable database is refused, and no password is repeated."""
+    with pytest.raises(kind, match=text) as told:
+        open_journal(url)
+    assert "hunter2" not in str(told.value)
+
+
+def test_a_journal_that_is_held_is_busy(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When another process holds the journal for longer than one waits, the error is busy (75), and nothing is written."""
+    monkeypatch.setattr(_engine, "BUSY_TIMEOUT", 0.05)
+    with open_journal(url) as journal:
+        run = a_run()
+        with closing(sqlite3.connect(_file(url), isolation_level=None)) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            with pytest.raises(Busy) as told:
+                journal.start_run(run)
+        assert told.value.exit_code == 75
+        assert journal.runs() == []
+        journal.start_run(run)
+        assert journal.runs() == [run]
+
+
+def test_a_journal_that_vanished_is_told(url: str) -> None:
+    """A table that is gone from under an open journal is told as the database's trouble, not as a traceback."""
+    with open_journal(url) as journal:
+        with closing(sqlite3.connect(_file(url))) as raw, raw:
+            raw.execute("DROP TABLE events")
+        with pytest.raises(ServiceAway, match="does not answer"):
+            journal.events()
+
+
+def test_facts_cannot_point_at_nothing(url: str) -> None:
+    """The database itself refuses a result of a run that does not exist."""
+    with open_journal(url) as journal, pytest.raises(sa.exc.IntegrityError), _engine.writing(journal._engine) as connection:
+        connection.execute(sa.insert(_tables.run_ends), {**_end_of_nothing()})
+
+
+def _end_of_nothing() -> dict[str, object]:
+    from checks.journal._rows import end_row
+
+    return end_row(ended(a_run(NOW)))
+
+
+def test_processes_that_open_at_once_make_one_journal(url: str) -> None:
+    """Several processes that open a journal that is not there yet all get the same one; one of them claims the slot."""
+    assert claimants.race(url, 3) == 1

@@ -1,0 +1,96 @@
+"""Real servers from Debian's packages, started for the tests and ended with them.
+
+A server that is not installed skips its tests, visibly; with PROOFBOOK_REQUIRE_SERVICES=1 they fail instead.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+_POSTGRESQL = Path("/usr/lib/postgresql/15/bin")
+_USER = "postgres"  # the server refuses to be run by root
+_NUMBERS = itertools.count(1)
+
+
+def absent(what: str) -> None:
+    """Skip the test, or fail it where services are required."""
+    if os.environ.get("PROOFBOOK_REQUIRE_SERVICES") == "1":
+        pytest.fail(f"{what} is not installed, and PROOFBOOK_REQUIRE_SERVICES=1")
+    pytest.skip(f"{what} is not installed")
+
+
+class Postgresql:
+    """A PostgreSQL server of its own on a socket in a folder; nothing listens on the network."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._server: subprocess.Popen[bytes] | None = None
+        self._command("initdb", "--pgdata", str(folder / "data"), "--auth=trust", "--username=postgres", "--no-sync")
+
+    def start(self) -> None:
+        """Start the server and wait until it answers."""
+        with (self.folder / "log").open("ab") as log:
+            data, socket = str(self.folder / "data"), str(self.folder)
+            argv = self._as_user("postgres", "-D", data, "-k", socket, "-c", "listen_addresses=", "-c", "fsync=off")
+            self._server = subprocess.Popen(argv, stdout=log, stderr=log, cwd="/")
+        for _ in range(100):
+            if self._command("pg_isready", "-q", "-h", str(self.folder), "-t", "1", check=False) == 0:
+                return
+        pytest.fail(f"PostgreSQL did not start: {(self.folder / 'log').read_text(errors='replace')[-2000:]}")
+
+    def stop(self) -> None:
+        """End the server at once, as a machine that goes down does, and wait for it."""
+        self._command("pg_ctl", "stop", "-D", str(self.folder / "data"), "-m", "immediate", check=False)
+        if self._server is not None:
+            self._server.wait(30)
+
+    def new_database(self) -> str:
+        """Make an empty database; gives its URL."""
+        name = f"journal_{next(_NUMBERS)}"
+        self._command("createdb", "-h", str(self.folder), "-U", "postgres", name)
+        return f"postgresql://postgres@/{name}?host={self.folder}"
+
+    def _command(self, *argv: str, check: bool = True) -> int:
+        done = subprocess.run(self._as_user(*argv), capture_output=True, text=True, cwd="/", timeout=60, check=False)
+        if check and done.returncode != 0:
+            pytest.fail(f"{argv[0]} failed: {done.stderr}")
+        return done.returncode
+
+    @staticmethod
+    def _as_user(program: str, *arguments: str) -> list[str]:
+        argv = [str(_POSTGRESQL / program), *arguments]
+        return ["runuser", "-u", _USER, "--", *argv] if os.geteuid() == 0 else argv
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Postgresql]:
+    if not (_POSTGRESQL / "postgres").exists():
+        absent(f"PostgreSQL 15 ({_POSTGRESQL})")
+    # Not below pytest's own folder: that is closed to the server's user. And short, as a socket's path must be.
+    folder = Path(tempfile.mkdtemp(prefix="proofbook-pg-"))
+    try:
+        if os.geteuid() == 0:
+            account = pwd.getpwnam(_USER)
+            os.chown(folder, account.pw_uid, account.pw_gid)
+        server = Postgresql(folder)
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def new_database(postgresql: Postgresql) -> Callable[[], str]:
+    return postgresql.new_database

@@ -1,0 +1,76 @@
+"""The journal on a real PostgreSQL, to the same contract as on SQLite (``tests/journal``)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import sqlalchemy as sa
+
+from checks.errors import DataError, ServiceAway
+from checks.journal import Journal, JournalMissing, open_journal
+from tests.journal import claimants
+from tests.journal.contract import JournalContract
+from tests.journal.samples import a_result, keep
+from tests.services.conftest import Postgresql
+
+pytestmark = pytest.mark.service
+
+
+@pytest.fixture
+def url(postgresql: Postgresql) -> str:
+    return postgresql.new_database()
+
+
+@pytest.fixture
+def journal(url: str) -> Iterator[Journal]:
+    with open_journal(url) as opened:
+        yield opened
+
+
+class TestPostgresql(JournalContract):
+    pass
+
+
+def test_an_empty_database_is_made_a_journal_only_if_asked(url: str) -> None:
+    """Reading an empty database says that nothing was recorded, and makes nothing."""
+    with pytest.raises(JournalMissing):
+        open_journal(url, create=False)
+    with sa.create_engine(url.replace("postgresql:", "postgresql+psycopg:")).connect() as connection:
+        assert sa.inspect(connection).get_table_names() == []
+
+
+def test_processes_that_open_at_once_make_one_journal(url: str) -> None:
+    """Several processes that open an empty database at the same moment all get the same journal; one claims the slot."""
+    assert claimants.race(url, 4) == 1
+
+
+def test_a_newer_schema_is_refused(journal: Journal, url: str) -> None:
+    """A journal that a newer Proofbook wrote is not touched."""
+    with sa.create_engine(url.replace("postgresql:", "postgresql+psycopg:")).begin() as connection:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(DataError, match="newer Proofbook"):
+        open_journal(url)
+
+
+def test_a_server_that_went_away_is_told_and_found_again(postgresql: Postgresql, journal: Journal, url: str) -> None:
+    """While the server is down the journal is away (69); when it is back the same journal works on."""
+    done = keep(journal, a_result())
+    postgresql.stop()
+    try:
+        with pytest.raises(ServiceAway) as told:
+            journal.latest_runs("sandbox")
+        with pytest.raises(ServiceAway):
+            open_journal(url)
+    finally:
+        postgresql.start()
+    assert told.value.exit_code == 69
+    assert journal.latest_runs("sandbox") == {"shop/morning": done}
+
+
+def test_a_password_is_never_shown() -> None:
+    """The address in an error of a database that does not answer has no password in it."""
+    with pytest.raises(ServiceAway) as told:
+        open_journal("postgresql://ada:hunter2@127.0.0.1:1/journal")
+    assert "127.0.0.1" in str(told.value)
+    assert "hunter2" not in str(told.value)
