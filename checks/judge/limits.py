@@ -48,7 +48,7 @@ def parse_limit(text: str) -> Limit:
     for pattern, form in _FORMS:
         if match := pattern.fullmatch(plain):
             return form(plain, *match.groups())
-    raise _refused(text, "this limit is not understood")
+    raise _refused(plain, "this limit is not understood")
 
 
 def require_same_dimension(limit: Limit, unit: str) -> None:

@@ -9,6 +9,8 @@ from checks.judge.units import BINARY_SIZES, DECIMAL_SIZES, TIMES, Dimension, Un
 
 # Up to three days a backup's age is compared with limits in hours, so it is shown in hours.
 _DAYS_FROM = 72 * 3600
+# A smaller value would become zero when it is turned into a larger unit.
+_TINY = 1e-300
 _PARTS = (("d", 86400, "h", 3600), ("h", 3600, "min", 60), ("min", 60, "s", 1))
 
 
@@ -30,6 +32,8 @@ def format_value(value: float, unit: str) -> str:
     if not math.isfinite(value):
         return "not a number" if math.isnan(value) else "infinite" if value > 0 else "-infinite"
     sign, size = ("-", -value) if value < 0 else ("", value + 0.0)
+    if 0 < size < _TINY:
+        return f"{sign}{size:.3g} {kind}".rstrip()
     if kind.dimension is Dimension.TIME and not kind.per:
         return sign + _duration(size, kind.name)
     if kind.dimension is Dimension.DATA:
@@ -72,9 +76,8 @@ def _data(size: float, unit: str) -> str:
 def _share(size: float) -> str:
     if not 99 <= size < 100:
         return _significant(size)
-    # 99.996 % available is not 100 %: cut, with as many decimals as the gap needs.
-    decimals = min(9, 1 - math.floor(math.log10(100 - size)))
-    return _stripped(f"{math.floor(Fraction(repr(size)) * 10**decimals) / 10**decimals:.{decimals}f}")
+    # 99.996 % available is not 100 %: as many decimals as two digits of the gap need.
+    return _stripped(f"{size:.{1 - math.floor(math.log10(100 - size))}f}")
 
 
 def _count(size: float) -> str:
