@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _KEPT_OUT = ("system.yml", "requirements.yml")
 
 
-class ProofbookConfig(Config):
+class ProofbookConfig(Config):  # type: ignore[no-untyped-call]  # MkDocs has no types here
     """What the plugin's block in ``mkdocs.yml`` may hold; `checks.catalogue` reads and judges it."""
 
     environment = config_options.Type(str, default="production")
@@ -35,7 +35,7 @@ class ProofbookConfig(Config):
     journal = config_options.Type(str, default="")
 
 
-class ProofbookPlugin(BasePlugin[ProofbookConfig]):
+class ProofbookPlugin(BasePlugin[ProofbookConfig]):  # type: ignore[no-untyped-call]  # MkDocs has no types here
     """Runbook pages out of notebooks, navigation out of the catalogue."""
 
     catalogue: catalogue.Catalogue

@@ -1,0 +1,182 @@
+"""Evidence: the executed notebooks that results come from, read for showing and never run."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from checks.catalogue import notebook
+from checks.model import Step
+from checks.site import words
+
+if TYPE_CHECKING:
+    from checks.site.facts import Facts
+
+_RESULT = "application/vnd.proofbook.result+json"
+_MOST_CHARACTERS = 20_000
+_MOST_IMAGE_BYTES = 2_000_000
+_PNG = b"\x89PNG\r\n\x1a\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What a cell gave: harmless text, or a PNG as a data URI.
+
+    Attributes:
+        left_out: how many characters were too many to show.
+        failed: whether it is an error's traceback.
+        result: whether it is a check's result in words.
+
+    """
+
+    text: str = ""
+    image: str = ""
+    left_out: int = 0
+    failed: bool = False
+    result: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One cell of an executed notebook, counted from 0."""
+
+    position: int
+    code: bool
+    source: str
+    tags: tuple[str, ...] = ()
+    executed: bool = False
+    outputs: tuple[Output, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """An executed notebook."""
+
+    digest: str
+    cells: tuple[Cell, ...]
+    steps: tuple[Step, ...]
+
+    def step(self, title: str, number: int) -> tuple[Cell, ...]:
+        """The cells of the step of this title; a step that was renamed since is found by its number."""
+        found = [step for step in self.steps if step.title == title] or [step for step in self.steps if step.number == number]
+        return tuple(self.cells[position] for position in found[0].cells) if found else ()
+
+
+@dataclass(slots=True)
+class Archive:
+    """The folder of evidence, each file named by the SHA-256 of its bytes; each is read once."""
+
+    folder: Path
+    _read: dict[str, Evidence | None] = field(default_factory=dict)
+
+    def path(self, digest: str) -> Path:
+        """Where the evidence of a digest lies."""
+        return self.folder / digest[:2] / f"{digest}.ipynb"
+
+    def holds(self, digest: str) -> bool:
+        """Whether the evidence is there."""
+        return digest.isalnum() and self.path(digest).is_file()
+
+    def get(self, digest: str | None) -> Evidence | None:
+        """The evidence of a digest; ``None`` where there is none, or where its bytes are not those it is named for."""
+        if not digest or not self.holds(digest):
+            return None
+        if digest not in self._read:
+            self._read[digest] = read(digest, self.path(digest).read_bytes())
+        return self._read[digest]
+
+
+def read(digest: str, content: bytes) -> Evidence | None:
+    """Read an executed notebook; ``None`` where its bytes do not have that digest, or are no notebook."""
+    if hashlib.sha256(content).hexdigest() != digest:
+        return None
+    import nbformat
+
+    try:
+        executed = nbformat.from_dict(json.loads(content))
+        cells = tuple(_cell(position, cell) for position, cell in enumerate(executed.cells))
+        return Evidence(digest, cells, notebook.steps(executed))
+    except (ValueError, KeyError, AttributeError, TypeError):
+        return None
+
+
+def write_pages(facts: Facts, to: Path) -> int:
+    """Write ``evidence/<digest>.html`` for every run that a page may link to.
+
+    Returns:
+        how many pages were written.
+
+    """
+    from checks.site import fragments
+
+    runs: dict[str, list[Any]] = {}
+    for run in facts.by_id.values():
+        if run.evidence and facts.archive.holds(run.evidence):
+            runs.setdefault(run.evidence, []).append(run)
+    folder = to / "evidence"
+    folder.mkdir(parents=True, exist_ok=True)
+    for digest, those in runs.items():
+        page = fragments.evidence_page(facts, digest, facts.archive.get(digest), those)
+        (folder / f"{digest}.html").write_text(page, encoding="utf-8")
+    return len(runs)
+
+
+def _cell(position: int, cell: Any) -> Cell:
+    code = cell["cell_type"] == "code"
+    return Cell(
+        position=position,
+        code=code,
+        source=words.harmless(_text(cell["source"])),
+        tags=tuple(str(tag) for tag in cell.get("metadata", {}).get("tags", [])),
+        executed=code and cell.get("execution_count") is not None,
+        outputs=tuple(_outputs(cell.get("outputs", []))) if code else (),
+    )
+
+
+def _outputs(written: Any) -> list[Output]:
+    shown: list[Output] = []
+    for output in written:
+        kind = output["output_type"]
+        if kind == "stream":
+            one = _bounded(_text(output["text"]))
+        elif kind == "error":
+            lines = output.get("traceback") or [f"{output.get('ename')}: {output.get('evalue')}"]
+            one = _bounded("\n".join(map(str, lines)), failed=True)
+        else:
+            one = _display(output.get("data", {}))
+        if one.text or one.image:
+            shown.append(one)
+    return shown
+
+
+def _display(data: Mapping[str, Any]) -> Output:
+    if "image/png" in data:
+        return _image(_text(data["image/png"]))
+    # HTML in outputs was made by what is observed, so only its plain text is shown.
+    return _bounded(_text(data.get("text/plain", "")), result=_RESULT in data)
+
+
+def _image(encoded: str) -> Output:
+    try:
+        content = base64.b64decode("".join(encoded.split()), validate=True)
+    except binascii.Error:
+        return Output(text="[an image that cannot be read]")
+    if not content.startswith(_PNG) or len(content) > _MOST_IMAGE_BYTES:
+        return Output(text=f"[an image of {len(content):,} bytes that is not shown]")
+    return Output(image="data:image/png;base64," + base64.b64encode(content).decode())
+
+
+def _bounded(text: str, *, failed: bool = False, result: bool = False) -> Output:
+    text = text.rstrip("\n")
+    kept = words.harmless(text[:_MOST_CHARACTERS])
+    return Output(text=kept, left_out=max(0, len(text) - _MOST_CHARACTERS), failed=failed, result=result)
+
+
+def _text(value: Any) -> str:
+    return "".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -1,0 +1,204 @@
+"""What stands in a live element: templates over facts. Jinja escapes every value, and makes it harmless first."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from checks.errors import DataError
+from checks.judge import format_value
+from checks.model import Metric, Result, Run
+from checks.site import drawing, views, words
+from checks.site.facts import Facts
+from checks.site.live import Place
+
+if TYPE_CHECKING:
+    from checks.site.evidence import Evidence
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """The page that fragments are put into; links are written from it.
+
+    Attributes:
+        address: its path from the site's root (``systems/wellbeing/index.html``).
+
+    """
+
+    address: str
+
+    def to(self, address: str) -> str:
+        """A relative link from this page."""
+        target, mark, anchor = address.partition("#")
+        return posixpath.relpath(target, posixpath.dirname(self.address) or ".") + mark + anchor
+
+
+def fragment(facts: Facts, page: Page, place: Place) -> Markup:
+    """The inner HTML of one live element.
+
+    Raises:
+        DataError: nothing of that kind is known, or the catalogue has not what it is about.
+
+    """
+    if place.kind not in FRAGMENTS:
+        raise DataError(f"there is no live element `{place.kind}`", where=page.address, expected="one of " + ", ".join(FRAGMENTS))
+    return _render(f"{place.kind}.html", facts, page, FRAGMENTS[place.kind](facts, place.argument))
+
+
+def evidence_page(facts: Facts, digest: str, evidence: Evidence | None, runs: Iterable[Run]) -> str:
+    """The page of one executed notebook; says so where its bytes are not those it is named for."""
+    runs = list(runs)
+    runbook = facts.catalogue.runbooks.get(runs[0].runbook) if runs else None
+    about = {"digest": digest, "evidence": evidence, "runs": runs, "runbook": runbook}
+    return str(_render("evidence-page.html", facts, Page(f"evidence/{digest}.html"), about))
+
+
+def sprite() -> Markup:
+    """The shapes that statuses and boxes refer to; once on each page."""
+    return Markup(_templates().get_template("sprite.html").render())  # noqa: S704 - our own template, without values
+
+
+def _render(template: str, facts: Facts, page: Page, about: dict[str, Any]) -> Markup:
+    def link(system: str) -> str:
+        return page.to(f"systems/{system}/index.html")
+
+    def runbook_link(slug: str | None, anchor: str = "") -> str:
+        runbook = facts.catalogue.runbooks.get(slug or "")
+        return page.to(f"systems/{runbook.system}/runbooks/{runbook.name}.html{anchor}") if runbook else ""
+
+    def evidence_link(run_id: str | None, cell: int | None = None) -> str:
+        digest = facts.evidence_of(run_id)
+        return page.to(f"evidence/{digest}.html" + ("" if cell is None else f"#cell-{cell}")) if digest else ""
+
+    rendered = (
+        _templates()
+        .get_template(template)
+        .render(
+            {
+                "facts": facts,
+                "now": facts.now,
+                "link": link,
+                "runbook_link": runbook_link,
+                "evidence_link": evidence_link,
+                "to": page.to,
+                "clock": lambda moment: words.clock(moment, facts.zone, facts.now),
+                "precise": lambda moment: words.precise(moment, facts.zone),
+                "ago": lambda moment: words.age(moment, facts.now),
+                "lasted": lambda moment: words.short(facts.now - moment),
+                **about,
+            }
+        )
+    )
+    return Markup(rendered)  # noqa: S704 - every value in it was escaped by the template
+
+
+@cache
+def _templates() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("checks.site", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_harmless,
+    )
+    environment.globals |= {
+        "badge": views.badge,
+        "run_badge": views.run_badge,
+        "strip_days": views.strip_days,
+        "took": words.took,
+        "span": words.span,
+        "observed": _observed,
+        "schedule": words.schedule,
+    }
+    return environment
+
+
+def _harmless(value: object) -> object:
+    return value if isinstance(value, Markup) else "" if value is None else words.harmless(str(value))
+
+
+def _observed(result: Result) -> str:
+    return format_value(result.observation.value, result.observation.unit) if result.observation else ""
+
+
+def _nothing(facts: Facts, _argument: str) -> dict[str, Any]:
+    return {"report": facts.report}
+
+
+def _answer(facts: Facts, _argument: str) -> dict[str, Any]:
+    due = [moment for runbook in facts.catalogue.runbooks.values() if (moment := views.next_of(facts, runbook))]
+    return {"report": facts.report, "text": views.answer(facts.report), "next": min(due, default=None)}
+
+
+def _needs(facts: Facts, argument: str) -> dict[str, Any]:
+    report = facts.system(argument) if argument else facts.report
+    return {"report": report, "one": bool(argument), "items": [views.need(facts, item) for item in report.needs]}
+
+
+def _systems(facts: Facts, _argument: str) -> dict[str, Any]:
+    return {"rows": [views.system_row(facts, report) for report in facts.report.systems]}
+
+
+def _system(facts: Facts, argument: str) -> dict[str, Any]:
+    return {"report": facts.system(argument), "system": facts.catalogue.system(argument)}
+
+
+def _metrics(facts: Facts, argument: str) -> dict[str, Any]:
+    name, _, only = argument.partition("/")
+    groups: dict[str, list[views.MetricRow]] = {}
+    for metric in facts.catalogue.system(name).metrics.values():
+        if not only or metric.group == only:
+            groups.setdefault(metric.group, []).append(views.metric_row(facts, metric))
+    return {"groups": groups}
+
+
+def _metric(facts: Facts, argument: str) -> dict[str, Any]:
+    return {"row": views.metric_row(facts, facts.catalogue.metric(argument))}
+
+
+def _runbooks(facts: Facts, argument: str) -> dict[str, Any]:
+    return {"rows": [views.runbook_row(facts, runbook) for runbook in facts.catalogue.runbooks_of(argument)]}
+
+
+def _runbook(facts: Facts, argument: str) -> dict[str, Any]:
+    return {"row": views.runbook_row(facts, facts.catalogue.runbook(argument)), "runs": facts.runs.get(argument, ())}
+
+
+def _step(facts: Facts, argument: str) -> dict[str, Any]:
+    slug, _, number = argument.partition("#")
+    return {"step": views.step(facts, facts.catalogue.runbook(slug), int(number))}
+
+
+def _spark(facts: Facts, argument: str) -> dict[str, Any]:
+    metric: Metric = facts.catalogue.metric(argument)
+    return {"drawing": drawing.spark(facts, metric)}
+
+
+FRAGMENTS: dict[str, Callable[[Facts, str], dict[str, Any]]] = {
+    "answer": _answer,
+    "answer-age": _answer,
+    "contacts": _system,
+    "metrics": _metrics,
+    "needs": _needs,
+    "publication": _nothing,
+    "run": _runbook,
+    "runbooks": _runbooks,
+    "runs": _runbook,
+    "spark": _spark,
+    "status": _system,
+    "step": _step,
+    "step-status": _step,
+    "strip": _system,
+    "systems": _systems,
+    "tick": _metric,
+    "tick-run": _runbook,
+    "value": _metric,
+}
+"""Every kind of live element, with what its template of the same name is given."""

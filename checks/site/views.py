@@ -1,0 +1,301 @@
+"""What templates show of facts: values picked and put into words; no HTML is written here."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from checks.catalogue import notebook
+from checks.model import Metric, Result, Run, Runbook, RunState, Status, Step, StepClass
+from checks.site import drawing
+from checks.site.facts import DAYS_SHOWN, Facts, next_due, overdue_since
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
+    from checks.journal.report import Item, Report, SiteReport, SystemReport
+    from checks.site.evidence import Output
+
+
+@dataclass(frozen=True, slots=True)
+class Badge:
+    """A status as it is shown: its word, and until when it may be believed.
+
+    Attributes:
+        label: ``ok``, ``warning``, ``critical``, ``unknown``, ``stale`` or ``never`` (a run that was never made).
+        measured: when it was measured; with `fresh_for`, the browser can tell when it turns stale.
+        fresh_for: seconds that it speaks for from then; ``None`` where age changes nothing any more.
+
+    """
+
+    label: str
+    measured: datetime | None = None
+    fresh_for: int | None = None
+
+    @property
+    def word(self) -> str:
+        """The label for a reader."""
+        return {"never": "Never run"}.get(self.label, self.label.capitalize())
+
+    @property
+    def shape(self) -> str:
+        """The name of its symbol and colour."""
+        return {"never": "unknown"}.get(self.label, self.label)
+
+    @property
+    def until(self) -> datetime | None:
+        """When it turns stale."""
+        return self.measured + timedelta(seconds=self.fresh_for) if self.measured and self.fresh_for is not None else None
+
+
+def badge(of: Item | Report) -> Badge:
+    """The badge of an item, a system or the whole site."""
+    from checks.journal.report import Freshness, Item
+
+    if isinstance(of, Item):
+        fresh = of.freshness is Freshness.FRESH and of.measured_at and of.stale_at
+        return _badge(of.label, of.measured_at, of.stale_at if fresh else None)
+    label = of.status.value
+    if (
+        of.status is Status.UNKNOWN
+        and all(item.label == "stale" for item in of.items if item.status is Status.UNKNOWN)
+        and of.items
+    ):
+        label = "stale"
+    return _badge(label, of.newest_at, of.stale_at)
+
+
+def run_badge(run: Run | None, runbook: Runbook, now: datetime) -> Badge:
+    """The badge of a runbook's latest run; a well one turns stale when it no longer speaks for now."""
+    if run is None:
+        return Badge("never")
+    if not run.state.ended:
+        return Badge("unknown")
+    until = (run.ended_at or run.started_at) + runbook.fresh_for
+    aged = until <= now and run.status in (Status.OK, Status.WARNING)
+    return _badge("stale" if aged else run.status.value, run.ended_at or run.started_at, None if until <= now else until)
+
+
+def answer(report: SiteReport) -> str:
+    """Whether everything is well, in a few words."""
+    if not report.items:
+        return "There is nothing to measure yet"
+    if report.newest_at is None:
+        return "Nothing has been measured yet"
+    count = len(report.needs)
+    if not count:
+        return "Everything is well"
+    if all(item.label == "stale" for item in report.needs):
+        return "This answer is stale"
+    return "1 thing needs someone" if count == 1 else f"{count} things need someone"
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """Something that needs a person.
+
+    Attributes:
+        go: the runbook to follow; ``None`` where none is declared.
+
+    """
+
+    item: Item
+    badge: Badge
+    value: str
+    limit: str
+    go: Runbook | None
+
+
+def need(facts: Facts, item: Item) -> Need:
+    """An item that is not ok, with what breaks it and where to go."""
+    result = item.result
+    limit = ""
+    if result is not None and result.status in (Status.CRITICAL, Status.WARNING):
+        limit = (result.critical if result.status is Status.CRITICAL else result.warning) or ""
+    wanted = (item.metric.runbook if item.metric else None) or item.runbook
+    return Need(item, badge(item), _value(result), limit, facts.catalogue.runbooks.get(wanted or ""))
+
+
+@dataclass(frozen=True, slots=True)
+class SystemRow:
+    """One system in the table of systems."""
+
+    report: SystemReport
+    badge: Badge
+    note: str
+    due: datetime | None
+    overdue: datetime | None
+
+
+def system_row(facts: Facts, report: SystemReport) -> SystemRow:
+    """A system with what it lacks, and what of it is due."""
+    labels = Counter(item.label for item in report.needs)
+    runbooks = facts.catalogue.runbooks_of(report.system)
+    due = [moment for runbook in runbooks if (moment := next_due(runbook, facts.now))]
+    late = [moment for runbook in runbooks if (moment := overdue_since(runbook, facts.latest_runs.get(runbook.slug), facts.now))]
+    note = ", ".join(f"{labels[label]} {label}" for label in ("critical", "unknown", "stale", "warning") if labels[label])
+    return SystemRow(report, badge(report), note, min(due, default=None), min(late, default=None))
+
+
+@dataclass(frozen=True, slots=True)
+class MetricRow:
+    """One metric with its latest result beside its declared limits."""
+
+    metric: Metric
+    item: Item
+    badge: Badge
+    value: str
+    run: Run | None
+    spark: Markup
+    last_critical: datetime | None
+
+
+def metric_row(facts: Facts, metric: Metric) -> MetricRow:
+    """A metric as the latest result has it."""
+    item = facts.item(metric.slug)
+    return MetricRow(
+        metric,
+        item,
+        badge(item),
+        _value(item.result),
+        facts.by_id.get(item.run_id or ""),
+        drawing.spark(facts, metric),
+        facts.last_critical.get(metric.slug),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class RunbookRow:
+    """One runbook with its latest run."""
+
+    runbook: Runbook
+    run: Run | None
+    badge: Badge
+    due: datetime | None
+    overdue: datetime | None
+    changed: bool
+
+    @property
+    def took(self) -> float | None:
+        """Seconds that the latest run took."""
+        return (self.run.ended_at - self.run.started_at).total_seconds() if self.run and self.run.ended_at else None
+
+
+def runbook_row(facts: Facts, runbook: Runbook) -> RunbookRow:
+    """A runbook as its latest ended run has it."""
+    run = facts.latest_runs.get(runbook.slug)
+    return RunbookRow(
+        runbook,
+        run,
+        run_badge(run, runbook, facts.now),
+        next_due(runbook, facts.now),
+        overdue_since(runbook, run, facts.now),
+        run is not None and bool(run.source) and run.source != runbook.digest,
+    )
+
+
+def next_of(facts: Facts, runbook: Runbook) -> datetime | None:
+    """When a runbook is due next."""
+    return next_due(runbook, facts.now)
+
+
+@dataclass(frozen=True, slots=True)
+class StepView:
+    """What the latest run left of one step.
+
+    Attributes:
+        badge: of its results; ``None`` where it has none.
+        said: why there is none, or what became of the step.
+
+    """
+
+    run: Run | None
+    badge: Badge | None
+    said: str
+    rows: tuple[tuple[Result, Badge], ...] = ()
+    outputs: tuple[tuple[int, Output], ...] = ()
+
+    @property
+    def lines(self) -> int:
+        """How many lines of output there are."""
+        return sum(output.text.count("\n") + 1 for _, output in self.outputs if output.text)
+
+
+def step(facts: Facts, runbook: Runbook, number: int) -> StepView:
+    """A step of a runbook with the results, output and fate that its latest run gave it."""
+    run = facts.latest_runs.get(runbook.slug)
+    if run is None:
+        return StepView(None, None, "never run")
+    declared = next((step for step in _declared_steps(runbook.path, runbook.digest) if step.number == number), None)
+    evidence = facts.archive.get(run.evidence)
+    if declared is None or evidence is None:
+        return StepView(run, None, "no evidence")
+    cells = evidence.step(declared.title, number)
+    positions = {cell.position for cell in cells}
+    results = [result for result in facts.results.get(runbook.slug, ()) if result.cell in positions]
+    rows = tuple((result, _result_badge(facts, runbook, result)) for result in results)
+    outputs = tuple((cell.position, output) for cell in cells for output in cell.outputs if not output.result)
+    code = [cell for cell in cells if cell.code and cell.source.strip()]
+    if any(output.failed for _, output in outputs):
+        return StepView(run, Badge("unknown"), "failed", rows, outputs)
+    if rows:
+        return StepView(run, _worst(rows), "", rows, outputs)
+    if not code:
+        return StepView(run, None, "", rows, outputs)
+    if any(cell.executed for cell in code):
+        return StepView(run, None, "executed", rows, outputs)
+    stopped = run.state in (RunState.FAILED, RunState.TIMED_OUT, RunState.LOST) and declared.step_class is StepClass.READ
+    return StepView(run, None, "not reached" if stopped else "not executed", rows, outputs)
+
+
+@lru_cache(maxsize=256)
+def _declared_steps(path: Path, _digest: str) -> tuple[Step, ...]:
+    return notebook.steps(notebook.read_text(path.read_text(encoding="utf-8"), path))
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """One bar of a strip."""
+
+    label: str
+    date: str
+
+
+def strip_days(facts: Facts, system: str) -> list[Day]:
+    """The last thirty days of a system, the oldest first; a day without a judgement is ``none``."""
+    known = facts.days.get(system, {})
+    today = facts.now.date()
+    days = [today - timedelta(days=back) for back in range(DAYS_SHOWN - 1, -1, -1)]
+    return [Day(known[day].value if day in known else "none", f"{day:%a} {day.day} {day:%b}") for day in days]
+
+
+def _badge(label: str, measured: datetime | None, until: datetime | None) -> Badge:
+    if measured is None or until is None:
+        return Badge(label, measured)
+    return Badge(label, measured, max(0, int((until - measured).total_seconds())))
+
+
+def _result_badge(facts: Facts, runbook: Runbook, result: Result) -> Badge:
+    system = facts.catalogue.systems.get(result.system)
+    metric = system.metrics.get(result.metric) if system else None
+    measured = result.observation.measured_at if result.observation else result.judged_at
+    until = measured + ((metric.fresh_for if metric else None) or runbook.fresh_for)
+    aged = until <= facts.now and result.status in (Status.OK, Status.WARNING)
+    return _badge("stale" if aged else result.status.value, measured, None if until <= facts.now else until)
+
+
+def _worst(rows: tuple[tuple[Result, Badge], ...]) -> Badge:
+    rank = ("ok", "warning", "stale", "unknown", "critical")
+    worst = max((shown for _, shown in rows), key=lambda shown: rank.index(shown.label))
+    ends = [shown.until for _, shown in rows if shown.until is not None]
+    return _badge(worst.label, worst.measured, min(ends, default=None))
+
+
+def _value(result: Result | None) -> str:
+    from checks.judge import format_value
+
+    return format_value(result.observation.value, result.observation.unit) if result and result.observation else ""
