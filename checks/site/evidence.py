@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -99,11 +98,12 @@ def read(digest: str, content: bytes) -> Evidence | None:
     import nbformat
 
     try:
-        executed = nbformat.from_dict(json.loads(content))
-        cells = tuple(_cell(position, cell) for position, cell in enumerate(executed.cells))
-        return Evidence(digest, cells, notebook.steps(executed))
-    except (ValueError, KeyError, AttributeError, TypeError):
+        executed = nbformat.reads(content.decode(), as_version=4)
+        nbformat.validate(executed)
+    except (ValueError, nbformat.ValidationError):
         return None
+    cells = tuple(_cell(position, cell) for position, cell in enumerate(executed.cells))
+    return Evidence(digest, cells, notebook.steps(executed))
 
 
 def write_pages(facts: Facts, to: Path) -> int:

@@ -110,7 +110,7 @@ def _templates() -> Environment:
     )
     environment.globals |= {
         "badge": views.badge,
-        "run_badge": views.run_badge,
+        "past_badge": views.past_badge,
         "strip_days": views.strip_days,
         "took": words.took,
         "span": words.span,

@@ -35,7 +35,7 @@ _EXTENSIONS: dict[str, dict[str, Any]] = {
     "pymdownx.superfences": {},
 }
 
-_FEATURES = ("content.code.copy", "navigation.tabs", "navigation.indexes", "navigation.top", "search.suggest", "toc.follow")
+_FEATURES = ("content.code.copy", "navigation.tabs", "navigation.top", "search.suggest", "toc.follow")
 
 _PALETTE = [
     {

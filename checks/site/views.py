@@ -80,6 +80,11 @@ def run_badge(run: Run | None, runbook: Runbook, now: datetime) -> Badge:
     return _badge("stale" if aged else run.status.value, run.ended_at or run.started_at, None if until <= now else until)
 
 
+def past_badge(run: Run) -> Badge:
+    """The badge of a run in a history, which age does not change: what it found then, or that it has not ended."""
+    return Badge(run.status.value) if run.state.ended else Badge("unknown")
+
+
 def answer(report: SiteReport) -> str:
     """Whether everything is well, in a few words."""
     if not report.items:
