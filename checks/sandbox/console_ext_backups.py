@@ -59,7 +59,7 @@ class Backups:
                 rows = [row[0] for row in source.execute(query, (since,))]
                 lines += [f"INSERT OR REPLACE INTO {table} VALUES ({row});" for row in rows]  # noqa: S608 - quoted by SQLite
                 counts[table] = len(rows)
-        stamp = now.strftime("%Y%m%dT%H%M%S.") + f"{now.microsecond // 1000:03d}Z"
+        stamp = f"{now:%Y%m%dT%H%M%S.%fZ}"
         target = self.segments / f"segment-{stamp}.sql.gz"
         begin = f"-- from {self._cut_at - _OVERLAP:%Y%m%dT%H%M%S}"
         packed = gzip.compress("\n".join([begin, *lines, f"-- rows {json.dumps(counts)}\n"]).encode(), compresslevel=1)
