@@ -148,6 +148,8 @@ class DriveClient(PapermillNotebookClient):
         try:
             self.open()
             for position, outcome in list(drive.outcomes.items()):
+                if drive.cancelled.is_set():
+                    raise Stopped(CellOutcome.CANCELLED, "cancelled")
                 if outcome is CellOutcome.NOT_REACHED:
                     self.execute_one(position)
             self.settle()

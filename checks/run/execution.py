@@ -202,7 +202,7 @@ def conclude(
     reading = read_results(notebook, run=prepared.run.id, system=system.name, metrics=system.metrics, steps=steps)
     state, reasons = _ending(steps, drive, mask)
     reasons += [finished, *reading.faults]
-    if drive.emitted is not None and drive.emitted != len(reading.results) + len(reading.faults):
+    if not reading.faults and drive.emitted is not None and drive.emitted != len(reading.results):
         reasons.append(f"{drive.emitted} results were emitted, {len(reading.results)} are left in the outputs")
     if state is RunState.FINISHED and not reading.results:
         reasons.append(NOTHING_JUDGED)

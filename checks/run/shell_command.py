@@ -10,10 +10,10 @@ import subprocess
 from collections.abc import Callable, Sequence
 
 # On the script's first line, so that bash still counts lines as the cell does. A substitution `$(…)` does not inherit -e
-# by itself; bash older than 4.4 cannot be told to, and goes on without. The trap names the command that failed.
+# by itself; bash older than 4.4 cannot be told to, and goes on without. The trap says which line failed.
 _PROLOGUE = (
     "shopt -s inherit_errexit 2>/dev/null || :; "
-    """trap 'printf "line %s failed: %s\\n" "$LINENO" "$BASH_COMMAND" >&2' ERR; """
+    """trap 'echo "line $LINENO failed" >&2' ERR; """
 )
 _STRICT = ("bash", "-euo", "pipefail", "-c")
 # A background process may hold the pipes open after bash has ended: what it says later is not waited for.

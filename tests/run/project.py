@@ -20,6 +20,7 @@ environments:
   test:
     folder: "${SHOP_FOLDER}"
     token: "${secret:SHOP_TOKEN}"
+  production: {}
 metrics:
   error-rate:
     title: Error rate

@@ -1,0 +1,75 @@
+"""The warden outlives nothing and lets nothing outlive it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+WARDEN = Path(__file__).parents[2] / "checks" / "run" / "_warden.py"
+
+
+def _start(*program: str) -> subprocess.Popen[bytes]:
+    argv = [sys.executable, "-I", "-S", str(WARDEN), str(os.getpid()), *program]
+    return subprocess.Popen(argv, start_new_session=True, stdout=subprocess.PIPE)
+
+
+def _running(marker: str) -> bool:
+    return any(
+        marker in (process.info["cmdline"] or []) and process.status() != psutil.STATUS_ZOMBIE
+        for process in psutil.process_iter(["cmdline"])
+    )
+
+
+def _wait_until_gone(marker: str) -> bool:
+    ends = time.monotonic() + 10
+    while _running(marker) and time.monotonic() < ends:
+        time.sleep(0.05)
+    return not _running(marker)
+
+
+@pytest.mark.parametrize(("script", "status"), [("exit 0", 0), ("exit 3", 3), ("kill -9 $$", 137)])
+def test_it_passes_the_exit_status_on(script: str, status: int) -> None:
+    """Its exit status is the program's; 128 and the number where a signal ended it."""
+    assert _start("bash", "-c", script).wait(timeout=10) == status
+
+
+def test_it_takes_orphans_with_it() -> None:
+    """A process that left its session and lost its parent ends when the program does."""
+    marker = f"41{time.time_ns() % 10**9}"
+    assert _start("bash", "-c", f"setsid env -i sleep {marker} & sleep 0.3").wait(timeout=10) == 0
+    assert not _running(marker)
+
+
+def test_it_ends_everything_when_told_to() -> None:
+    """SIGTERM ends the program and all of its descendants, whatever they ignore."""
+    marker = f"42{time.time_ns() % 10**9}"
+    warden = _start("bash", "-c", f"trap '' TERM INT; setsid sleep {marker} & echo up; sleep {marker}")
+    assert warden.stdout is not None
+    assert warden.stdout.readline() == b"up\n"
+    warden.terminate()
+    assert warden.wait(timeout=10) == 143
+    assert not _running(marker)
+
+
+def test_it_notices_that_its_parent_was_killed() -> None:
+    """When the process that started it is killed without a chance to tell, everything ends within moments."""
+    marker = f"43{time.time_ns() % 10**9}"
+    code = (
+        "import os, subprocess, sys, time\n"
+        f"subprocess.Popen([sys.executable, '-I', '-S', {str(WARDEN)!r}, str(os.getpid()), 'bash', '-c',"
+        f" 'setsid sleep {marker} & echo up; sleep {marker}'])\ntime.sleep(60)\n"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+    assert parent.stdout is not None
+    assert parent.stdout.readline() == b"up\n"
+    assert _running(marker)
+    parent.send_signal(signal.SIGKILL)
+    parent.wait(timeout=10)
+    assert _wait_until_gone(marker)
