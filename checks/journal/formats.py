@@ -130,6 +130,8 @@ def _perfdata(item: Item, label: str) -> str:
         return f"{quoted}=U"
     unit, symbol = _unit_of_measurement(seen.unit)
     value = judge.convert(seen.value, seen.unit, unit)
+    if not math.isfinite(value):
+        return f"{quoted}=U"  # too large for a number in the smaller unit
     bounds = ";".join(_range(text, seen.unit, unit) for text in (result.warning, result.critical))
     return f"{quoted}={_number(value)}{symbol};{bounds}".rstrip(";")
 

@@ -50,7 +50,7 @@ def test_figures_of_several_systems_are_told_apart() -> None:
 
 @given(st.text(), st.floats(allow_nan=False, allow_infinity=False), st.sampled_from(["", "%", "ms", "MB", "errors"]))
 def test_no_text_or_value_breaks_the_plugin_line(reason: str, value: float, unit: str) -> None:
-    """Whatever is observed, the first line has one bar, and after it one figure of digits, as the guidelines ask."""
+    """Whatever is observed, the first line has one bar, and after it one figure of digits or U, as the guidelines ask."""
     seen = Observation(value, unit, NOW, 0.1, "a source")
     result = Result("shop", "error-rate", "", Status.WARNING, reason, NOW, seen, f"> 5 {unit}".strip(), None)
     report = system_status(a_system(a_metric()), [], {}, {"shop/error-rate": recorded(result)}, NOW)
@@ -58,7 +58,7 @@ def test_no_text_or_value_breaks_the_plugin_line(reason: str, value: float, unit
     assert len(rest) == 1
     text, figures = first.split("|")
     assert text.startswith("SHOP WARNING - ")
-    assert re.fullmatch(r" 'error-rate'=-?\d+(\.\d+)?(s|B|%)?;\d+(\.\d+)?", figures)
+    assert re.fullmatch(r" 'error-rate'=(U|-?\d+(\.\d+)?(s|B|%)?;\d+(\.\d+)?)", figures)
 
 
 @given(st.text())

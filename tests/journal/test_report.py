@@ -142,14 +142,11 @@ def test_order_never_matters(
     """The same facts in any order give the same status and the same items."""
     results = _recorded(found)
     shuffled = {f"shop/{name}": results[f"shop/{name}"] for name in names if name in found}
-    one = system_status(SYSTEM, BOOKS, _runs(failed), results, NOW)
-    other = system_status(a_system(*(a_metric(name) for name in names)), books, _runs(failed), shuffled, NOW)
-    assert (one.status, one.counts, one.measured_at, one.stale_at) == (
-        other.status,
-        other.counts,
-        other.measured_at,
-        other.stale_at,
-    )
+    runs = _runs(failed)
+    one = system_status(SYSTEM, BOOKS, runs, results, NOW)
+    other = system_status(a_system(*(a_metric(name) for name in names)), books, runs, shuffled, NOW)
+    assert (one.status, one.counts) == (other.status, other.counts)
+    assert (one.measured_at, one.stale_at) == (other.measured_at, other.stale_at)
     assert sorted(one.items, key=repr) == sorted(other.items, key=repr)
 
 

@@ -1,0 +1,58 @@
+"""Who runs what is due."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+
+from checks.catalogue import Catalogue
+from checks.journal import Journal, open_journal
+from checks.schedule import Slot, claim_due, due_here
+from tests.journal.samples import NOW, a_metric, a_runbook, a_system
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    with open_journal(f"sqlite:///{tmp_path}/journal.db") as opened:
+        yield opened
+
+
+@pytest.fixture
+def catalogue() -> Catalogue:
+    books = [a_runbook("daily", "0 7 * * *"), a_runbook("hourly", "0 * * * *"), a_runbook("by-hand")]
+    systems = {"shop": a_system(a_metric())}
+    return cast(Catalogue, SimpleNamespace(systems=systems, runbooks={book.slug: book for book in books}))
+
+
+def test_what_is_due_is_claimed_once(catalogue: Catalogue, journal: Journal) -> None:
+    """The first to ask gets every due slot, the next one none, until another time comes."""
+    first = claim_due(catalogue, journal, "sandbox", NOW)
+    assert first == [Slot("shop/daily", "sandbox", NOW - timedelta(hours=2)), Slot("shop/hourly", "sandbox", NOW)]
+    assert claim_due(catalogue, journal, "sandbox", NOW) == []
+    later = NOW + timedelta(hours=1)
+    assert claim_due(catalogue, journal, "sandbox", later) == [Slot("shop/hourly", "sandbox", later)]
+
+
+def test_a_slot_that_another_took_meanwhile_is_left_out(
+    catalogue: Catalogue, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When another scheduler claims between looking and claiming, only what was won is given."""
+    monkeypatch.setattr(journal, "last_slots", lambda _environment: {})
+    assert journal.claim_slot("shop/hourly", "sandbox", NOW, NOW, "another")
+    assert [slot.runbook for slot in claim_due(catalogue, journal, "sandbox", NOW)] == ["shop/daily"]
+
+
+def test_looking_claims_nothing(catalogue: Catalogue, journal: Journal) -> None:
+    """To ask what is due leaves it due."""
+    assert len(due_here(catalogue, {}, "sandbox", NOW)) == 2
+    assert journal.last_slots("sandbox") == {}
+
+
+def test_nothing_is_due_where_the_system_does_not_live(catalogue: Catalogue, journal: Journal) -> None:
+    """In an environment that its system.yml does not name a system's runbooks are never due."""
+    assert claim_due(catalogue, journal, "production", NOW) == []
