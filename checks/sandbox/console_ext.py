@@ -39,7 +39,7 @@ class ConsoleExt(Service):
         "errors": "Every second notification that is posted makes the renderer raise; the API answers 500.",
         "slow": "Every second request waits 0.9 s longer before it is answered.",
         "delivery": "The receiver refuses every delivery with status 503; notifications fail after three attempts.",
-        "database": "The database's file is moved away; nothing that needs it can be served.",
+        "database": "The database's file is gone, until it is healed or a restored one takes its place.",
         "backups": "The backup volume is full: every full backup and segment is cut off after a few bytes.",
         "backups-stopped": "No backup and no segment is made any more; shows when the newest is 15 minutes old.",
         "brute-force": "Someone tries passwords for one account, several a second, until the guard locks it.",
@@ -63,6 +63,7 @@ class ConsoleExt(Service):
         self.delivery = Delivery(self.ledger, self.lines, self.faults)
         self.resources = Resources()
         self.held = threading.Event()
+        self._changing = threading.Lock()
         self._customers = {api_key(number): number for number in range(1, CUSTOMERS + 1)}
         self._buckets = {number: Bucket(_BURST, _PER_SECOND, time.monotonic) for number in self._customers.values()}
         self._limited: dict[int, float] = {}
@@ -237,10 +238,12 @@ class ConsoleExt(Service):
         if not self.held.is_set():
             raise HttpError(409, 'hold the writes first: POST /admin/hold {"hold": true}')
         restored = Path(str(request.json().get("restored", "")))
-        kept = self.ledger.replace_by(restored)
+        with self._changing:
+            kept = self.ledger.replace_by(restored)
+            self.faults.remove("database")  # it was lost, and is no longer
         self.delivery.reload()
         self.lines.warning("switched over to a restored database", event="switchover", previous=kept.name)
-        self.kept.full()
+        self._full_backup()
         return Answer({"previous": str(kept)})
 
     def requeue(self, request: Request) -> Answer:
@@ -301,12 +304,13 @@ class ConsoleExt(Service):
 
     def _follow_faults(self) -> None:
         """Do what switching a fault on or off does once."""
-        on = self.faults.on()
+        with self._changing:
+            on = self.faults.on()
+            if "database" in on:
+                self.ledger.take_away()
+            else:
+                self.ledger.give_back()
         self.lines.debugging = "debug-logging" in on
-        if "database" in on:
-            self.ledger.take_away()
-        else:
-            self.ledger.give_back()
         if "release" in on and "release" not in self._broken and not self.releases.unfinished():
             self.releases.tag_without_release()
         if "release" not in on and self.releases.unfinished():

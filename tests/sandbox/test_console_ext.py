@@ -273,6 +273,22 @@ def test_a_restored_database_takes_the_live_one_s_place_and_back(service: Consol
     assert post(service) == 202
 
 
+def test_a_lost_database_is_replaced_by_the_restored_one(service: ConsoleExt) -> None:
+    """After a switch-over the loss is over: the restored rows are served and nothing takes them away again."""
+    before = ask(service, "/health")[1]["customers"]
+    service.faults.add("database")
+    assert eventually(lambda: ask(service, "/health")[0] == 503)
+    assert admin(service, "/admin/hold", {"hold": True})[0] == 200
+    restored = service.folder / "console-ext.restored.db"
+    assert restore(service.releases, service.backups, "--to", str(restored)).returncode == 0
+    assert admin(service, "/admin/switchover", {"restored": str(restored)})[0] == 200
+    assert admin(service, "/admin/hold", {"hold": False})[0] == 200
+    time.sleep(1.0)
+    assert ask(service, "/health") == (200, {"status": "ok", "version": "2.3.0", "customers": before, "held": False})
+    assert "database" not in service.faults
+    assert post(service) == 202
+
+
 def test_a_full_backup_and_its_segments_restore_to_the_last_change(ledger: Ledger, tmp_path: Path) -> None:
     """What was accepted, and settled, after the full backup comes back from the segments."""
     releases = Releases(tmp_path / "repository")
