@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from checks.cli import lint, new
+from checks.cli import journal, lint, new, sandbox, schedule, status
 from checks.errors import ProofbookError, UsageError
 
 # Typer brings its own copy of click, whose UsageError has no public name but as the base of this one.
@@ -21,8 +21,12 @@ app = typer.Typer(
     rich_markup_mode=None,  # rich would double the time that --help takes
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command("status")(status.status)
 app.command("lint")(lint.lint)
 app.add_typer(new.app, name="new")
+app.add_typer(schedule.app, name="schedule")
+app.add_typer(journal.app, name="journal")
+app.add_typer(sandbox.app, name="sandbox")
 
 
 def _print_version(wanted: bool) -> None:
