@@ -28,8 +28,9 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]], styles: 
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for heading in headings:
-        table.add_column(heading, overflow="fold")
+    for number, heading in enumerate(headings, start=1):
+        # The last column holds the sentence, and gives way where the terminal is narrow.
+        table.add_column(heading, overflow="fold", no_wrap=number < len(headings))
     for first, *rest in rows:
         table.add_row(Text(first, styles.get(first, "")), *(Text(text) for text in rest))
     target.print(table)

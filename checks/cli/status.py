@@ -12,6 +12,7 @@ from checks.cli._shared import EnvironmentOption, RootOption, root_of, say
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
+    from zoneinfo import ZoneInfo
 
     from checks.catalogue import Catalogue
     from checks.journal import Snapshot
@@ -58,7 +59,9 @@ def status(
     elif format is Format.NAGIOS:
         print(to_nagios(report, system or "proofbook"))
     else:
-        _print_text(report, place)
+        from zoneinfo import ZoneInfo
+
+        _print_text(report, place, ZoneInfo(loaded.settings.timezone))
     raise typer.Exit(report.status.exit_code)
 
 
@@ -89,14 +92,14 @@ def _snapshot(url: str, environment: str) -> Snapshot:
         return EMPTY
 
 
-def _print_text(report: SiteReport, environment: str) -> None:
+def _print_text(report: SiteReport, environment: str, zone: ZoneInfo) -> None:
     from checks.cli._tables import print_table
 
     now = report.now
     print(_headline(report, environment, now))
     if report.needs:
         print("\nWhat needs someone")
-        rows = [_need(item, now) for item in report.needs]
+        rows = [_need(item, now, zone) for item in report.needs]
         print_table(("status", "what", "now", "limit", "since", "age", "why"), rows, _STYLES)
     if report.systems:
         print("\nSystems")
@@ -119,7 +122,7 @@ def _headline(report: SiteReport, environment: str, now: datetime) -> str:
     return f"{environment}: {report.status.value.upper()} - {text}{oldest}"
 
 
-def _need(item: Item, now: datetime) -> Sequence[str]:
+def _need(item: Item, now: datetime, zone: ZoneInfo) -> Sequence[str]:
     from checks.journal.formats import inert
     from checks.judge import format_value
     from checks.model import Status
@@ -132,10 +135,18 @@ def _need(item: Item, now: datetime) -> Sequence[str]:
         item.slug,
         format_value(seen.value, seen.unit) if seen is not None else "-",
         next((limit for limit in limits if limit), "-"),
-        item.since.astimezone().strftime("%Y-%m-%d %H:%M %Z") if item.since is not None else "-",
+        _when(item.since, now, zone),
         _ago(item.measured_at, now),
         inert(item.reason),
     )
+
+
+def _when(moment: datetime | None, now: datetime, zone: ZoneInfo) -> str:
+    """The time of today, or the day, as the project's readers count it."""
+    if moment is None:
+        return "-"
+    there = moment.astimezone(zone)
+    return f"{there:%H:%M}" if there.date() == now.astimezone(zone).date() else f"{there:%Y-%m-%d}"
 
 
 def _ago(moment: datetime | None, now: datetime) -> str:
@@ -143,12 +154,13 @@ def _ago(moment: datetime | None, now: datetime) -> str:
 
 
 def _until(report: Report, now: datetime) -> str:
-    if report.stale_at is not None:
-        return f"in {_span((report.stale_at - now).total_seconds())}"
-    return "already" if report.stale else "-"
+    if report.stale:
+        return "already"
+    return "-" if report.stale_at is None else f"in {_span((report.stale_at - now).total_seconds())}"
 
 
 def _span(seconds: float) -> str:
     from checks.judge import format_value
 
-    return format_value(max(0, round(seconds)), "s")
+    whole = max(0, round(seconds))
+    return format_value(whole if whole < 60 else whole - whole % 60, "s")
