@@ -52,6 +52,17 @@ class Cell:
     executed: bool = False
     outputs: tuple[Output, ...] = ()
 
+    @property
+    def heading(self) -> str:
+        """The heading that a cell of prose begins with."""
+        first = self.source.strip().partition("\n")[0]
+        return first.lstrip("#").strip() if first.startswith("#") else ""
+
+    @property
+    def prose(self) -> str:
+        """What follows the heading."""
+        return (self.source.strip().partition("\n")[2] if self.heading else self.source).strip()
+
 
 @dataclass(frozen=True, slots=True)
 class Evidence:

@@ -12,8 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from checks.errors import DataError
-from checks.judge import format_value
-from checks.model import Metric, Result, Run
+from checks.model import Metric, Run
 from checks.site import drawing, views, words
 from checks.site.facts import Facts
 from checks.site.live import Place
@@ -114,7 +113,7 @@ def _templates() -> Environment:
         "strip_days": views.strip_days,
         "took": words.took,
         "span": words.span,
-        "observed": _observed,
+        "observed": views.value_of,
         "schedule": words.schedule,
     }
     return environment
@@ -124,22 +123,18 @@ def _harmless(value: object) -> object:
     return value if isinstance(value, Markup) else "" if value is None else words.harmless(str(value))
 
 
-def _observed(result: Result) -> str:
-    return format_value(result.observation.value, result.observation.unit) if result.observation else ""
-
-
 def _nothing(facts: Facts, _argument: str) -> dict[str, Any]:
     return {"report": facts.report}
 
 
 def _answer(facts: Facts, _argument: str) -> dict[str, Any]:
     due = [moment for runbook in facts.catalogue.runbooks.values() if (moment := views.next_of(facts, runbook))]
-    return {"report": facts.report, "text": views.answer(facts.report), "next": min(due, default=None)}
+    return {"report": facts.report, "text": views.answer(facts), "next": min(due, default=None)}
 
 
 def _needs(facts: Facts, argument: str) -> dict[str, Any]:
     report = facts.system(argument) if argument else facts.report
-    return {"report": report, "one": bool(argument), "items": [views.need(facts, item) for item in report.needs]}
+    return {"report": report, "one": bool(argument), "items": views.needs(facts, report)}
 
 
 def _systems(facts: Facts, _argument: str) -> dict[str, Any]:

@@ -119,7 +119,7 @@ class Macros:
         """An open box for what only a person can say; nothing on the site ticks it."""
         return (
             '<span class="pb-tick pb-tick-hand"><span class="pb-box" role="img" aria-label="open, by hand"></span>'
-            '<span class="pb-soft">by hand</span></span>'
+            '<span class="pb-soft">By hand</span></span>'
         )
 
     def limit(self, metric: str, which: Literal["warning", "critical"]) -> str:

@@ -111,7 +111,7 @@ def _operate(runbook: Runbook, steps: tuple[Step, ...]) -> list[str]:
     else:
         said = "It changes nothing, so it runs by itself, and you can run it at any time."
         commands = [run, operate]
-    lines = ["## Operate", "", said, "", "```bash", *commands, "```", ""]
+    lines = ["## Operate", "", said, "", "```bash", commands[0], "```", "", "```bash", commands[1], "```", ""]
     if runbook.parameters:
         lines += ["| Parameter | Type | Default | Allowed | What it is |", "| --- | --- | --- | --- | --- |"]
         for name, parameter in runbook.parameters.items():

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from checks.catalogue import notebook
+from checks.judge import format_value
 from checks.model import Metric, Result, Run, Runbook, RunState, Status, Step, StepClass
 from checks.site import drawing
 from checks.site.facts import DAYS_SHOWN, Facts, next_due, overdue_since
@@ -17,8 +18,12 @@ from checks.site.facts import DAYS_SHOWN, Facts, next_due, overdue_since
 if TYPE_CHECKING:
     from markupsafe import Markup
 
-    from checks.journal.report import Item, Report, SiteReport, SystemReport
+    from checks.journal.report import Item, Report, SystemReport
     from checks.site.evidence import Output
+
+
+_ALIKE = 2
+"""More metrics than this with one trouble are told as one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +49,7 @@ class Badge:
     @property
     def shape(self) -> str:
         """The name of its symbol and colour."""
-        return {"never": "unknown"}.get(self.label, self.label)
+        return {"never": "stale"}.get(self.label, self.label)
 
     @property
     def until(self) -> datetime | None:
@@ -72,7 +77,7 @@ def badge(of: Item | Report) -> Badge:
 def run_badge(run: Run | None, runbook: Runbook, now: datetime) -> Badge:
     """The badge of a runbook's latest run; a well one turns stale when it no longer speaks for now."""
     if run is None:
-        return Badge("never")
+        return Badge("never" if runbook.schedule is None else "unknown")
     if not run.state.ended:
         return Badge("unknown")
     until = (run.ended_at or run.started_at) + runbook.fresh_for
@@ -85,13 +90,14 @@ def past_badge(run: Run) -> Badge:
     return Badge(run.status.value) if run.state.ended else Badge("unknown")
 
 
-def answer(report: SiteReport) -> str:
+def answer(facts: Facts) -> str:
     """Whether everything is well, in a few words."""
+    report = facts.report
     if not report.items:
         return "There is nothing to measure yet"
     if report.newest_at is None:
         return "Nothing has been measured yet"
-    count = len(report.needs)
+    count = len(needs(facts, report))
     if not count:
         return "Everything is well"
     if all(item.label == "stale" for item in report.needs):
@@ -104,25 +110,48 @@ class Need:
     """Something that needs a person.
 
     Attributes:
+        title: what it is: a metric, a runbook, or how many metrics share one trouble.
+        also: the titles of those metrics; empty where it is one.
         go: the runbook to follow; ``None`` where none is declared.
 
     """
 
     item: Item
     badge: Badge
+    title: str
+    also: str
     value: str
     limit: str
     go: Runbook | None
 
 
-def need(facts: Facts, item: Item) -> Need:
-    """An item that is not ok, with what breaks it and where to go."""
+def needs(facts: Facts, report: Report) -> list[Need]:
+    """What needs someone, the worst first; metrics of a system that nothing is known of for one reason are one need."""
+    alike: dict[tuple[str, str, str], list[Item]] = {}
+    for item in report.needs:
+        one = item.slug if item.status is not Status.UNKNOWN or item.metric is None else ""
+        alike.setdefault((item.system, item.label, one or ("" if item.label == "stale" else item.reason)), []).append(item)
+    return [
+        _need(facts, item) for items in alike.values() for item in ([items] if len(items) > _ALIKE else [[one] for one in items])
+    ]
+
+
+def _need(facts: Facts, items: list[Item]) -> Need:
+    item = items[0]
     result = item.result
     limit = ""
     if result is not None and result.status in (Status.CRITICAL, Status.WARNING):
         limit = (result.critical if result.status is Status.CRITICAL else result.warning) or ""
     wanted = (item.metric.runbook if item.metric else None) or item.runbook
-    return Need(item, badge(item), _value(result), limit, facts.catalogue.runbooks.get(wanted or ""))
+    return Need(
+        item,
+        badge(item),
+        item.title if len(items) == 1 else f"{len(items)} metrics",
+        "" if len(items) == 1 else ", ".join(one.title for one in items),
+        value_of(result),
+        limit,
+        facts.catalogue.runbooks.get(wanted or ""),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +195,7 @@ def metric_row(facts: Facts, metric: Metric) -> MetricRow:
         metric,
         item,
         badge(item),
-        _value(item.result),
+        value_of(item.result),
         facts.by_id.get(item.run_id or ""),
         drawing.spark(facts, metric),
         facts.last_critical.get(metric.slug),
@@ -300,7 +329,6 @@ def _worst(rows: tuple[tuple[Result, Badge], ...]) -> Badge:
     return _badge(worst.label, worst.measured, min(ends, default=None))
 
 
-def _value(result: Result | None) -> str:
-    from checks.judge import format_value
-
+def value_of(result: Result | None) -> str:
+    """The observed value of a result as it is shown; empty where there is none."""
     return format_value(result.observation.value, result.observation.unit) if result and result.observation else ""
