@@ -38,6 +38,7 @@ class Traffic:
         self._rate = rate
         self._workers = workers
         self._left = burst
+        self._bursting = workers
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self.warm = threading.Event()
@@ -62,7 +63,10 @@ class Traffic:
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=30)
         while not self._stop.is_set() and self._take():
             self._send(connection)
-        self.warm.set()
+        with self._lock:
+            self._bursting -= 1
+            if self._bursting == 0:
+                self.warm.set()
         due = time.monotonic() + number / self._rate
         while not self._stop.wait(max(0.0, due - time.monotonic())):
             self._send(connection)
