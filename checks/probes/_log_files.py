@@ -7,6 +7,7 @@ import os
 import re
 import stat
 import time
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,10 @@ _ROTATED = re.compile(r"[.-](\d{1,8})(?:-(\d+))?(\.gz)?")
 
 class LogUnreadable(Exception):
     """A file that the window reaches into cannot be read whole; what it holds is not known."""
+
+
+class LogMoved(LogUnreadable):
+    """The log was rotated or cut while it was read; reading it again may go well."""
 
 
 @dataclass(slots=True)
@@ -62,8 +67,18 @@ def opened(path: Path) -> int:
     return descriptor
 
 
-def rotated(path: Path) -> list[Path]:
-    """The rotated siblings of a log (``.1``, ``.2.gz``, ``-20260131``), the newest first."""
+def identity(status: os.stat_result) -> tuple[int, int]:
+    """What stays the same of a file when it is renamed."""
+    return status.st_dev, status.st_ino
+
+
+def rotated(path: Path) -> list[tuple[Path, tuple[int, int]]]:
+    """The rotated siblings of a log (``.1``, ``.2.gz``, ``-20260131``) with their identities, the newest first.
+
+    Raises:
+        LogMoved: one was renamed while they were listed.
+
+    """
     found: list[tuple[tuple[int, ...], Path]] = []
     for sibling in path.parent.iterdir():
         match = _ROTATED.fullmatch(sibling.name[len(path.name) :]) if sibling.name.startswith(path.name) else None
@@ -71,14 +86,18 @@ def rotated(path: Path) -> list[Path]:
             number = int(match.group(1))
             # Dates count upwards with time, logrotate's plain numbers downwards.
             found.append(((1, -number, -int(match.group(2) or 0)) if len(match.group(1)) == 8 else (0, number, 0), sibling))
-    return [sibling for _, sibling in sorted(found)]
+    try:
+        return [(sibling, identity(sibling.stat())) for _, sibling in sorted(found)]
+    except FileNotFoundError as error:
+        raise LogMoved("it was rotated while it was read") from error
 
 
 def lines_from_the_end(descriptor: int, budget: Budget) -> Iterator[bytes]:
     """The lines of an open file from the last to the first, as far as it reached when this began.
 
     Raises:
-        LogUnreadable: the file was cut while it was read, a line is too long, or the budget is spent.
+        LogMoved: the file was cut while it was read.
+        LogUnreadable: a line is too long, or the budget is spent.
 
     """
     position = os.fstat(descriptor).st_size
@@ -88,7 +107,7 @@ def lines_from_the_end(descriptor: int, budget: Budget) -> Iterator[bytes]:
         position -= size
         block = os.pread(descriptor, size, position)
         if len(block) < size:
-            raise LogUnreadable("it was cut while it was read")
+            raise LogMoved("it was cut while it was read")
         budget.spend(size)
         lines = (block + kept).split(b"\n")
         kept = lines[0]
@@ -112,5 +131,5 @@ def lines_unpacked(path: Path, budget: Budget) -> Iterator[bytes]:
                     raise LogUnreadable("a line is longer than 10 MB")
                 budget.spend(len(line))
                 yield line
-    except (EOFError, gzip.BadGzipFile) as error:
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise LogUnreadable(f"{path.name} is not whole") from error

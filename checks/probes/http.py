@@ -134,7 +134,7 @@ async def _ask(
     verify = ssl.create_default_context() if url.startswith("https:") else False
     async with httpx.AsyncClient(limits=limits, timeout=None, trust_env=False, verify=verify) as client:  # noqa: S113 - asyncio.timeout below covers every phase at once
         while len(answers) < repeat and (left := ends - time.monotonic()) > 0:
-            allowed = min(seconds, left)
+            allowed = min(seconds, left) if answers else seconds
             try:
                 async with asyncio.timeout(allowed):
                     answers.append(await _follow(client, method, url, headers, follows))

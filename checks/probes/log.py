@@ -7,6 +7,7 @@ import os
 import re
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,7 +17,16 @@ from checks.catalogue.environment import Settled
 from checks.catalogue.probe_kinds import LogProbe
 from checks.judge import format_value
 from checks.model import Observation, Unmeasured
-from checks.probes._log_files import Budget, LogUnreadable, lines_from_the_end, lines_unpacked, opened, rotated
+from checks.probes._log_files import (
+    Budget,
+    LogMoved,
+    LogUnreadable,
+    identity,
+    lines_from_the_end,
+    lines_unpacked,
+    opened,
+    rotated,
+)
 from checks.probes._support import Measuring, statistic
 
 _DEADLINE = 20.0
@@ -26,6 +36,7 @@ _BYTES = 1_000_000_000
 _OLD_ENOUGH = 50
 _FUTURE = timedelta(seconds=60)
 _STAMP_WITHIN = 80
+_TRIES = 3
 _STAMP = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:[.,](\d{1,9}))?\s?(Z|[+-]\d\d:?\d\d)?")
 _Selection = Mapping[str, str | int | list[str | int]]
 
@@ -65,7 +76,7 @@ def probe(declaration: LogProbe, settled: Settled, unit: str, now: datetime) -> 
     window = declaration.window.total_seconds()
     measuring = Measuring(now, f"{path}, last {format_value(window, 's')}", settled)
     try:
-        seen = _read(path, declaration, now)
+        seen = _read_settled(path, declaration, now)
     except FileNotFoundError as error:
         return measuring.failed(f"the log {error.filename or path} does not exist")
     except OSError as error:
@@ -110,28 +121,41 @@ def _summary(declaration: LogProbe, seen: _Seen, measuring: Measuring, unit: str
     return measuring.gave(statistic(seen.numbers, what), unit, f"{what} of {len(seen.numbers):,} lines")
 
 
-def _read(path: Path, declaration: LogProbe, now: datetime) -> _Seen:
+def _read_settled(path: Path, declaration: LogProbe, now: datetime) -> _Seen:
     budget = Budget(_BYTES, time.monotonic() + _DEADLINE)
+    for _ in range(_TRIES - 1):
+        with suppress(LogMoved):
+            return _read(path, declaration, now, budget)
+    return _read(path, declaration, now, budget)
+
+
+def _read(path: Path, declaration: LogProbe, now: datetime, budget: Budget) -> _Seen:
     reader = _Reader(declaration, now)
     descriptor = opened(path)
     try:
-        read = {_identity(os.fstat(descriptor))}
+        current = identity(os.fstat(descriptor))
         reader.backwards(lines_from_the_end(descriptor, budget))
     finally:
         os.close(descriptor)
-    for sibling in rotated(path):
+    if reader.seen.reached_back:
+        return reader.seen
+    read = {current}
+    siblings = rotated(path)
+    for sibling, listed in siblings:
         if reader.seen.reached_back:
             break
+        # A log that was rotated a moment ago has been read already, under its old name.
+        if listed in read:
+            continue
+        read.add(listed)
         try:
             descriptor = opened(sibling)
         except FileNotFoundError as error:
-            raise LogUnreadable("it was rotated while it was read") from error
+            raise LogMoved("it was rotated while it was read") from error
         try:
             status = os.fstat(descriptor)
-            # A log that was rotated a moment ago has been read already, under its old name.
-            if _identity(status) in read:
-                continue
-            read.add(_identity(status))
+            if identity(status) != listed:
+                raise LogMoved("it was rotated while it was read")
             if status.st_mtime < reader.start.timestamp():
                 reader.seen.reached_back = status.st_size > 0
                 break
@@ -141,11 +165,10 @@ def _read(path: Path, declaration: LogProbe, now: datetime) -> _Seen:
                 reader.backwards(lines_from_the_end(descriptor, budget))
         finally:
             os.close(descriptor)
+    # A folder is not listed in one instant: a name that moved meanwhile may have been missed.
+    if rotated(path) != siblings or identity(path.stat()) != current:
+        raise LogMoved("it was rotated while it was read")
     return reader.seen
-
-
-def _identity(status: os.stat_result) -> tuple[int, int]:
-    return status.st_dev, status.st_ino
 
 
 class _Reader:

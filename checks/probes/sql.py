@@ -47,10 +47,11 @@ def _ask(query: str, database: Path, seconds: float, measuring: Measuring, unit:
         cursor = connection.execute(query)
         rows = cursor.fetchmany(2)
         columns = len(cursor.description or ())
-    except sqlite3.Error as error:
+    except (sqlite3.Error, sqlite3.Warning) as error:
         if time.monotonic() > deadline:
             return measuring.late(seconds)
-        why = "it may only read" if "not authorized" in str(error) or "prohibited" in str(error) else clipped(str(error))
+        denied = any(word in str(error) for word in ("not authorized", "prohibited", "authorization denied"))
+        why = "it may only read" if denied else clipped(str(error))
         return measuring.failed(f"the query on {database} was not answered: {why}")
     finally:
         connection.close()
