@@ -34,11 +34,11 @@ class Mase(Service):
     rate = 5.0  # besides the visits, which are five requests each
     burst = 30
     FAULTS: ClassVar[Mapping[str, str]] = {
-        "errors": "Three of ten answers of the REST API are a 503.",
+        "errors": "Nine of ten answers of the REST API are a 503.",
         "js-errors": "Release 2.5.1 is installed; its German strings are cut off, so the page's script fails for German users.",
-        "php-errors": "One request in ten raises a PHP warning.",
-        "fatal": "One REST request in twenty ends in a PHP fatal error.",
-        "state": "The modern state manager confirms saves that it does not store, one in four.",
+        "php-errors": "Two requests in five raise a PHP warning.",
+        "fatal": "One REST request in ten ends in a PHP fatal error.",
+        "state": "The modern state manager confirms saves that it does not store, every other one.",
         "slow": "Pages take 0.4 s longer, previews 0.15 s and other REST answers 1.2 s.",
         "memory": "The service takes and holds 100 MB more.",
         "backups": "The newest archive of the plugin is cut off, and no further one is made.",

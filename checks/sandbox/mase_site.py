@@ -110,10 +110,10 @@ class Site:
         return answer
 
     def _what_php_says(self, area: str) -> str:
-        if "fatal" in self._faults and area == "rest" and self._random.random() < 0.05:
+        if "fatal" in self._faults and area == "rest" and self._random.random() < 0.1:
             self._debug_log.write("PHP Fatal error", "Uncaught TypeError: MASE: Palette::mix() wants two colours")
             return "fatal"
-        if "php-errors" in self._faults and self._random.random() < 0.1:
+        if "php-errors" in self._faults and self._random.random() < 0.4:
             self._debug_log.write("PHP Warning", "MASE: Undefined array key 'contrast' in includes/palette.php on line 88")
             return "warning"
         if self._random.random() < 0.02:
@@ -173,14 +173,14 @@ class Site:
         )
         if not wanted:
             raise HttpError(400, "expected primary or template")
-        lost = "state" in self._faults and self._features.has(STATE, user) and self._random.random() < 0.25
+        lost = "state" in self._faults and self._features.has(STATE, user) and self._random.random() < 0.5
         if not lost:
             rows = [(user, name, value) for name, value in wanted.items()]
             self._database.many("INSERT OR REPLACE INTO setting VALUES (?, ?, ?)", rows)
         return Answer(wanted)
 
     def _rest_may_fail(self) -> None:
-        if "errors" in self._faults and self._random.random() < 0.3:
+        if "errors" in self._faults and self._random.random() < 0.9:
             raise HttpError(503, "the REST API is not available")
 
 
