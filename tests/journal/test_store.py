@@ -6,9 +6,12 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import sqlalchemy as sa
+
 from checks.journal import Journal
+from checks.model import Status
 from tests.journal.contract import JournalContract
-from tests.journal.samples import a_result, keep
+from tests.journal.samples import NOW, a_result, keep
 
 
 class TestSqlite(JournalContract):
@@ -33,3 +36,14 @@ def test_each_connection_is_strict(tmp_path: Path) -> None:
         with engine.connect() as connection:
             settings = [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in ("foreign_keys", "synchronous")]
         assert settings == [1, 2]
+
+
+def test_nothing_written_is_ever_changed(journal: Journal) -> None:
+    """A run from its start to its end, an event and a claim are told to the database by adding rows alone."""
+    told: list[str] = []
+    sa.event.listen(journal._engine, "before_cursor_execute", lambda _c, _cursor, statement, *_: told.append(statement))
+    keep(journal, a_result(), a_result(status=Status.CRITICAL))
+    journal.record_event("noted", NOW, "shop", "ada", {})
+    assert journal.claim_slot("shop/morning", "sandbox", NOW, NOW, "x")
+    journal.snapshot("sandbox")
+    assert {statement.split()[0] for statement in told} == {"BEGIN", "INSERT", "SELECT"}

@@ -11,6 +11,7 @@ from checks.errors import DataError, ServiceAway
 from checks.journal import Journal, JournalMissing, open_journal
 from tests.journal import claimants
 from tests.journal.contract import JournalContract
+from tests.journal.crash_contract import CrashContract
 from tests.journal.samples import a_result, keep
 from tests.services.conftest import Postgresql
 
@@ -29,6 +30,10 @@ def journal(url: str) -> Iterator[Journal]:
 
 
 class TestPostgresql(JournalContract):
+    pass
+
+
+class TestKilledWriters(CrashContract):
     pass
 
 
