@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import re
 import shutil
 import sqlite3
@@ -22,8 +23,11 @@ import pytest
 
 from checks.catalogue import Catalogue, load, notebook, resolve
 from checks.judge import judge
-from checks.model import Result, Status, StepClass
+from checks.model import Result, Status, StepClass, Trigger
 from checks.probes import measure
+from checks.run import context
+from checks.run.context import Context
+from checks.run.execution import execute, prepare
 from checks.sandbox.console_ext import ConsoleExt
 from checks.sandbox.console_ext_backups import Backups
 from checks.sandbox.console_ext_logs import RETENTION, LogStore
@@ -116,6 +120,48 @@ def test_a_healthy_stand_in_breaks_no_limit(service: ConsoleExt, catalogue: Cata
     results = [judged(service, catalogue, metric.name) for metric in metrics]
     assert [(result.metric, result.reason) for result in results if result.status is not Status.OK] == []
     assert len(results) >= 20
+
+
+@pytest.mark.slow
+def test_every_runbook_is_ok_on_a_healthy_stand_in(service: ConsoleExt, catalogue: Catalogue) -> None:
+    """Executed as `run --all` does, the runbooks finish ok and between them give each metric a result."""
+    assert eventually(lambda: judged(service, catalogue, "correlation-followed").status is Status.OK)
+    seen = set()
+    for runbook in catalogue.runbooks_of("console-ext"):
+        asked = {"environment": "sandbox", "variables": service.variables(), "parameters": {}}
+        prepared = prepare(runbook, catalogue, trigger=Trigger.COMMAND, now=datetime.now(UTC), **asked)  # type: ignore[arg-type]
+        outcome = execute(prepared, clock=lambda: datetime.now(UTC))
+        bad = [(result.metric, result.reason) for result in outcome.results if result.status is not Status.OK]
+        assert (runbook.name, outcome.run.status, outcome.run.reason, bad) == (runbook.name, Status.OK, "", [])
+        seen |= {result.metric for result in outcome.results}
+    assert seen == set(catalogue.system("console-ext").metrics)
+
+
+@pytest.mark.slow
+def test_the_disaster_procedure_recovers_a_lost_database(service: ConsoleExt, catalogue: Catalogue, tmp_path: Path) -> None:
+    """All its cells in order, those that change and destroy too: rows served again, writes no longer held, copy kept."""
+    before = ask(service, "/health")[1]["customers"]
+    service.faults.add("database")
+    assert eventually(lambda: ask(service, "/health")[0] == 503)
+    runbook = catalogue.runbook("console-ext/disaster-recovery")
+    settled = resolve(catalogue.system("console-ext"), "sandbox", service.variables())
+    context.write(Context("drill", runbook.slug, catalogue.system("console-ext"), "sandbox", {}), tmp_path / "context.json")
+    cells = [cell.source for cell in notebook.read(runbook).cells if cell.cell_type == "code"]
+    (tmp_path / "drill.py").write_text("\n\n".join(cells), encoding="utf-8")
+    environment = {
+        **os.environ,
+        **service.variables(),
+        **{name.upper(): value for name, value in settled.values.items()},
+        context.VARIABLE: str(tmp_path / "context.json"),
+    }
+    done = subprocess.run(
+        [sys.executable, str(tmp_path / "drill.py")], env=environment, capture_output=True, text=True, check=False, timeout=90
+    )
+    assert done.returncode == 0, done.stderr
+    assert "live database: can't be read" in done.stdout
+    assert ask(service, "/health") == (200, {"status": "ok", "version": "2.3.0", "customers": before, "held": False})
+    assert len(list(service.folder.glob("console-ext.replaced-*.db"))) == 1
+    assert post(service) == 202
 
 
 def test_a_notification_is_delivered_and_followed_by_its_id(service: ConsoleExt) -> None:
