@@ -1,0 +1,174 @@
+"""``proofbook publish``: run the runbooks, build the site, swap it in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from checks.cli._shared import EnvironmentOption, RootOption, say, variables, workspace
+from checks.cli.serve import PortOption, ToOption, until_stopped
+
+if TYPE_CHECKING:
+    from checks.catalogue import Catalogue
+    from checks.cli._shared import Workspace
+    from checks.journal import Journal
+    from checks.model import Runbook
+    from checks.run.many import Watcher
+    from checks.site.publish import Published
+
+_SANDBOX = "sandbox"
+
+
+def publish(
+    no_run: Annotated[bool, typer.Option("--no-run", help="Run nothing; show what the journal holds.")] = False,
+    due: Annotated[bool, typer.Option("--due", help="Run only what its schedule says is due.")] = False,
+    to: ToOption = None,
+    environment: EnvironmentOption = None,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", "-j", min=1, help="Runs at once; default: one a processor.", show_default=False)
+    ] = None,
+    serve: Annotated[bool, typer.Option("--serve", help="Serve the site afterwards, until Ctrl-C.")] = False,
+    port: PortOption = None,
+    root: RootOption = None,
+) -> None:
+    """Run every runbook, build the site from the journal, and swap it in as one; print how the systems are and where to look.
+
+    In the environment `sandbox` the stand-ins are started where none run, and ended when the command ends. Runs execute
+    read steps only. The exit status says whether the site was published, not how the systems are: 0 published,
+    whatever it shows; 65 the catalogue or a page is broken; 75 another publisher is at work. What was published before
+    stays until the new site is whole. `proofbook status` is the command that exits 2 when something is critical.
+
+    Example: `proofbook publish --serve`
+    """
+    from checks.errors import UsageError
+    from checks.journal import open_journal
+    from checks.site.publish import publish as publish_site
+
+    if no_run and due:
+        raise UsageError("nothing cannot be due", where="--no-run --due", remedy="give one of the two")
+    work = workspace(root, environment)
+    catalogue = work.catalogue
+    folder = (to or catalogue.root / "public").absolute()
+    with _stand_ins(work, wanted=not no_run) as filled, open_journal(catalogue.settings.journal) as journal:
+        if not no_run:
+            _run(work, journal, filled, jobs, due=due)
+        published = publish_site(catalogue, journal, folder, datetime.now(UTC), environment=work.environment)
+        _print(published)
+        if serve:
+            until_stopped(folder, port)
+
+
+@contextmanager
+def _stand_ins(work: Workspace, *, wanted: bool) -> Iterator[Mapping[str, str]]:
+    """The variables to run with; starts the stand-ins of the catalogue's systems where none run, and ends what it started."""
+    ours = _with_stand_in(work.catalogue) if wanted and work.environment == _SANDBOX and not work.variables else []
+    if not ours:
+        yield work.variables
+        return
+    from checks import sandbox
+
+    state = work.catalogue.settings.state
+    say(f"starting the sandbox: {', '.join(ours)}")
+    try:
+        for standing in sandbox.up(state, ours).values():
+            if standing.reason:
+                say(f"{standing.system} did not come up: {standing.reason}")
+        yield variables(state, _SANDBOX)
+    finally:
+        sandbox.down(state)
+
+
+def _with_stand_in(catalogue: Catalogue) -> list[str]:
+    from checks import sandbox
+
+    return [name for name in catalogue.systems if name in sandbox.SYSTEMS]
+
+
+def _run(work: Workspace, journal: Journal, filled: Mapping[str, str], jobs: int | None, *, due: bool) -> None:
+    from checks.model import Trigger
+    from checks.run.execution import prepare
+    from checks.run.many import run_many
+
+    runbooks = _due(work, journal) if due else _all(work)
+    prepared = [
+        prepare(
+            runbook,
+            work.catalogue,
+            environment=work.environment,
+            variables=filled,
+            parameters={},
+            trigger=Trigger.PUBLISH,
+            now=datetime.now(UTC),
+        )
+        for runbook in runbooks
+    ]
+    if not prepared:
+        say("no runbook is due" if due else "no runbook can run here")
+        return
+    say(f"running {len(prepared)} runbook{'' if len(prepared) == 1 else 's'} in {work.environment}")
+    run_many(prepared, journal, clock=lambda: datetime.now(UTC), jobs=jobs, watcher=_watcher(len(prepared)))
+
+
+def _all(work: Workspace) -> list[Runbook]:
+    from checks.schedule import runbooks_here
+
+    runnable = []
+    for runbook in runbooks_here(work.catalogue, work.environment):
+        needed = [name for name, parameter in runbook.parameters.items() if parameter.default is None]
+        if needed:
+            say(f"left out {runbook.slug}: it needs --param {needed[0]}=…; run it by proofbook run")
+        else:
+            runnable.append(runbook)
+    return runnable
+
+
+def _due(work: Workspace, journal: Journal) -> list[Runbook]:
+    from checks.schedule import claim_due
+
+    slots = claim_due(work.catalogue, journal, work.environment, datetime.now(UTC))
+    return [work.catalogue.runbook(slot.runbook) for slot in slots]
+
+
+def _watcher(total: int) -> Watcher:
+    import sys
+
+    from checks.run.execution import Outcome
+    from checks.run.many import Watcher
+
+    class Lines(Watcher):
+        def __init__(self) -> None:
+            self._ended = 0
+
+        def ended(self, outcome: Outcome) -> None:
+            self._ended += 1
+            run = outcome.run
+            said = f": {run.reason}" if run.reason else ""
+            say(f"[{self._ended}/{total}] {run.status.value:<8} {run.runbook}{said}")
+
+    return Lines() if sys.stderr.isatty() else Watcher()
+
+
+def _print(published: Published) -> None:
+    from checks.cli._tables import print_table
+    from checks.site.views import badge
+    from checks.site.words import age
+
+    now = published.report.now
+    rows = [
+        (
+            badge(report).label,
+            report.title,
+            f"{report.ok_count} / {report.total}",
+            age(report.newest_at, now) if report.newest_at else "never",
+            report.needs[0].title + ": " + report.needs[0].reason if report.needs else "",
+        )
+        for report in published.report.systems
+    ]
+    styles = {"ok": "green", "warning": "yellow", "critical": "bold red", "unknown": "magenta", "stale": "dim"}
+    print_table(("status", "system", "checks ok", "measured", "what needs someone first"), rows, styles)
+    print(f"\npublication {published.number}, {published.pages} pages with figures, {published.evidence} of evidence")
+    print(published.index, flush=True)
