@@ -75,12 +75,12 @@ class Project:
         """Push what the faults ask for, and run the workflows on a new head of main."""
         self._withdraw_or_restore()
         head = self._on_origin("refs/heads/main")
-        now = (head, self._faults.on())
-        if head and now != self._seen:
-            head = self._develop() or head
+        faults = self._faults.on()  # looked at once: what is remembered as done must be what was done
+        if head and (head, faults) != self._seen:
+            head = self._develop(faults) or head
             if self._database.value("SELECT head_sha FROM workflow_run ORDER BY id DESC LIMIT 1") != head:
                 self._run_workflows(head)
-            self._seen = (head, now[1])
+            self._seen = (head, faults)
 
     def _withdraw_or_restore(self) -> None:
         commit = str(read_json(self._withdrawn).get("commit", ""))
@@ -95,7 +95,7 @@ class Project:
         """The commit that a ref of origin points at; empty where there is no such ref."""
         return self.repository.git("ls-remote", "origin", ref).partition("\t")[0]
 
-    def _develop(self) -> str:
+    def _develop(self, faults: frozenset[str]) -> str:
         """Commit on main what is wanted and is not there; the new head, empty where nothing was to be done."""
         git = self.repository.git
         git("fetch", "--quiet", "origin")
@@ -103,9 +103,9 @@ class Project:
         here = self.repository.clone
         if not (here / files.REQUIREMENTS).exists():
             return ""  # main was rolled back to before there was anything to break
-        pin = files.VULNERABLE_PIN if "vulnerable" in self._faults else files.SAFE_PIN
+        pin = files.VULNERABLE_PIN if "vulnerable" in faults else files.SAFE_PIN
         pins = "".join(f"{pin if one == files.SAFE_PIN else one}\n" for one in files.PINS)
-        wanted = {files.REQUIREMENTS: pins, files.REGRESSION_TEST: files.REGRESSION if "ci" in self._faults else None}
+        wanted = {files.REQUIREMENTS: pins, files.REGRESSION_TEST: files.REGRESSION if "ci" in faults else None}
         there = {path: (here / path).read_text(encoding="utf-8") if (here / path).exists() else None for path in wanted}
         changes = {path: text for path, text in wanted.items() if there[path] != text}
         return self.repository.commit("Change " + ", ".join(changes), changes) if changes else ""
