@@ -54,6 +54,7 @@ class Prepared:
     Attributes:
         run: state running, status unknown.
         variables: what ``${NAME}`` in system.yml is filled from.
+        fault: why it will fail without being executed; empty where it can be.
 
     """
 
@@ -63,6 +64,7 @@ class Prepared:
     variables: Mapping[str, str]
     parameters: Mapping[str, ParameterValue]
     settled: Settled
+    fault: str = ""
 
     @property
     def context(self) -> Context:
@@ -81,6 +83,7 @@ def prepare(
     trigger: Trigger,
     now: datetime,
     actor: str | None = None,
+    refuse: bool = True,
 ) -> Prepared:
     """Give a run its id and check everything that can be checked before it begins.
 
@@ -93,6 +96,7 @@ def prepare(
         trigger: who asked.
         now: the time, aware, in UTC.
         actor: the person's name; default: the user that this process belongs to.
+        refuse: whether a parameter that does not fit is refused, or makes a run that fails when it is executed.
 
     Raises:
         DataError: a parameter does not fit, or the runbook may not run in this environment.
@@ -103,7 +107,14 @@ def prepare(
     require_environment(runbook, environment)
     settled = resolve(catalogue.systems[runbook.system], environment, variables)
     mask = evidence.masker(settled.secrets)
-    values = validate(runbook, parameters)
+    fault = ""
+    values: dict[str, ParameterValue] = {}
+    try:
+        values = validate(runbook, parameters)
+    except DataError as error:
+        if refuse:
+            raise
+        fault = error.what
     run = Run(
         id=str(ULID.from_datetime(now)),
         runbook=runbook.slug,
@@ -118,7 +129,7 @@ def prepare(
         host=socket.gethostname(),
         actor=actor if actor is not None else user(),
     )
-    return Prepared(run, runbook, catalogue, variables, values, settled)
+    return Prepared(run, runbook, catalogue, variables, values, settled, fault)
 
 
 def require_environment(runbook: Runbook, environment: str) -> None:
@@ -159,6 +170,8 @@ def execute(
     from checks.run import kernels
 
     runbook = prepared.runbook
+    if prepared.fault:
+        return failed(prepared, prepared.fault, clock())
     try:
         notebook = reader.read(runbook)
         inject(notebook, prepared.parameters)

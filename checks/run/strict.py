@@ -7,11 +7,13 @@ not end with 0; an exception in a background thread fails the cell; ``input()`` 
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
 from checks.errors import ProofbookError, Refused
+from checks.run.context import VARIABLE
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import ExecutionResult, InteractiveShell
@@ -147,6 +149,9 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
         # The kernel puts these in the place of input() and getpass() while a cell runs.
         kernel.raw_input = _refuse_input
         kernel.getpass = _refuse_input
+    if VARIABLE in os.environ:
+        # Without a person, quit() would end the kernel a moment later, and whether the next cell is seen would be chance.
+        shell.ask_exit = _refuse_exit  # type: ignore[method-assign]
 
 
 def strictness_of(shell: InteractiveShell) -> _Strictness | None:
@@ -208,3 +213,8 @@ def _refuse_input(*_args: object, **_options: object) -> str:
         "input() is refused: nobody may be there to answer",
         remedy="declare a parameter in the front matter, or tag the step `manual`",
     )
+
+
+def _refuse_exit() -> None:
+    __tracebackhide__ = True
+    raise Refused("quit() is refused: it would leave the steps after it unexecuted", remedy="raise an exception that says why")
