@@ -42,12 +42,10 @@ def occurrences(cron: Cron, after: datetime) -> Iterator[datetime]:
     """
     from cronsim import CronSim
 
-    last = after.astimezone(UTC)
     for moment in CronSim(cron.expression, after.astimezone(ZoneInfo(cron.timezone))):
         found = moment.astimezone(UTC)
-        # Two times inside a gap fall on the same moment after it; one before `after` comes out of a repeated hour.
-        if found > last:
-            last = found
+        # Started in the second half of an hour that the clocks repeat, it begins with times of the first half.
+        if found > after:
             yield found
 
 

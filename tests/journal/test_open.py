@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -158,6 +159,23 @@ def test_a_journal_that_is_held_is_busy(url: str, monkeypatch: pytest.MonkeyPatc
         assert journal.runs() == []
         journal.start_run(run)
         assert journal.runs() == [run]
+
+
+def test_a_writer_waits_for_another(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that ends while another process is writing waits for it, and both are kept."""
+    monkeypatch.setattr(_engine, "BUSY_TIMEOUT", 5.0)
+    with open_journal(url) as journal, ThreadPoolExecutor(1) as pool:
+        run = a_run()
+        journal.start_run(run)
+        with closing(sqlite3.connect(_file(url), isolation_level=None, timeout=5.0, check_same_thread=False)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            other.execute("INSERT INTO events (kind, at, subject, actor, detail) VALUES ('noted', 0, 's', 'a', '{}')")
+            finishing = pool.submit(journal.finish_run, ended(run), [a_result()])
+            with pytest.raises(TimeoutError):
+                finishing.result(timeout=0.3)
+            other.execute("COMMIT")
+            finishing.result(timeout=10)
+        assert {event.kind for event in journal.events()} == {"noted", "run-ended"}
 
 
 def test_a_journal_that_vanished_is_told(url: str) -> None:

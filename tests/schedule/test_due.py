@@ -84,6 +84,12 @@ def test_whenever_one_asks_no_slot_comes_twice(cron: Cron, start: datetime, gaps
         assert following > now
 
 
+def test_two_times_in_one_gap_are_one_moment() -> None:
+    """Two times that one change of clocks skips fall on the same moment, which comes once."""
+    found = occurrences(Cron("15,45 2 * * *", "Europe/Berlin"), datetime(2026, 3, 28, 12, tzinfo=UTC))
+    assert list(islice(found, 2)) == [datetime(2026, 3, 29, 1, 0, tzinfo=UTC), datetime(2026, 3, 30, 0, 15, tzinfo=UTC)]
+
+
 @pytest.mark.parametrize("zone", ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe"])
 def test_a_daily_time_comes_once_a_day_all_year(zone: str) -> None:
     """Each day of a year, those on which clocks change included, has a time of 02:30 or right after its gap exactly once."""
