@@ -1,0 +1,169 @@
+"""turbo-octo-robot's runbooks, executed for real against its stand-in: healthy, broken, rolled back and put back."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from checks.catalogue import Catalogue, load, notebook
+from checks.catalogue.gaps import checked_in
+from checks.model import Result, RunState, Status, StepClass, Trigger
+from checks.run.execution import execute, prepare
+from checks.sandbox.kit import running
+from checks.sandbox.turbo_octo_robot import TurboOctoRobot
+
+ROOT = Path(__file__).parents[2]
+SYSTEM = "turbo-octo-robot"
+BREAKS = {
+    "errors": {"api-answers"},
+    "slow": {"response-p95"},
+    "ci": {"ci-failing"},
+    "critical-bug": {"release-issues", "critical-bugs", "p0-wait"},
+    "support": {"question-wait", "mail-wait"},
+    "vulnerable": {"vulnerabilities", "outdated"},
+    "export": {"export-faults"},
+    "tokens": {"token-lifetime"},
+    "start": {"startup-time"},
+    "data-loss": {"users-with-loss"},
+    "tag": {"release-tag"},
+}
+CHECKS = ("daily-checks", "response-times", "dependency-audit")
+
+
+@pytest.fixture(scope="module")
+def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Catalogue:
+    root = tmp_path_factory.mktemp("site")
+    for part in (f"docs/systems/{SYSTEM}", f"notebooks/{SYSTEM}"):
+        shutil.copytree(ROOT / part, root / part, ignore=shutil.ignore_patterns("*.ipynb"))
+    (root / "mkdocs.yml").write_text("site_name: Test\nplugins:\n  - proofbook: {environment: sandbox}\n", encoding="utf-8")
+    return load(root)
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[TurboOctoRobot]:
+    with running(TurboOctoRobot(tmp_path / SYSTEM)) as service:
+        yield service
+
+
+def results_of(catalogue: Catalogue, name: str, variables: Mapping[str, str]) -> dict[str, Result]:
+    prepared = prepare(
+        catalogue.runbooks[f"{SYSTEM}/{name}"],
+        catalogue,
+        environment="sandbox",
+        variables=variables,
+        parameters={},
+        trigger=Trigger.COMMAND,
+        now=datetime.now(UTC),
+    )
+    outcome = execute(prepared, clock=lambda: datetime.now(UTC))
+    assert outcome.run.state is RunState.FINISHED, outcome.run.reason
+    return {result.metric: result for result in outcome.results}
+
+
+def all_not_ok(catalogue: Catalogue, names: Iterable[str], variables: Mapping[str, str]) -> dict[str, str]:
+    with ThreadPoolExecutor(3) as pool:
+        found = pool.map(lambda name: not_ok(results_of(catalogue, name, variables)), names)
+        return {metric: reason for one in found for metric, reason in one.items()}
+
+
+def not_ok(results: Mapping[str, Result]) -> dict[str, str]:
+    return {name: result.reason for name, result in results.items() if result.status is not Status.OK}
+
+
+def operate(catalogue: Catalogue, name: str, variables: Mapping[str, str], run: str) -> None:
+    """Execute the bash cells of a procedure's change and destructive steps, one after the other, as an operator would."""
+    runbook = catalogue.runbooks[f"{SYSTEM}/{name}"]
+    settings = catalogue.systems[SYSTEM].environments["sandbox"].settings
+    filled = {setting.upper(): variables.get(text.strip("${}"), text) for setting, text in settings.items()}
+    given = {f"PARAM_{parameter.name.upper()}": str(parameter.default) for parameter in runbook.parameters.values()}
+    book = notebook.read(runbook)
+    for step in notebook.steps(book):
+        if step.step_class in (StepClass.CHANGE, StepClass.DESTRUCTIVE):
+            for position in step.cells:
+                cell = book.cells[position]
+                if cell.cell_type == "code":
+                    script = cell.source.partition("\n")[2]
+                    environment = {**os.environ, **filled, **given, "PROOFBOOK_RUN": run}
+                    subprocess.run(["bash", "-euo", "pipefail", "-c", script], env=environment, check=True, capture_output=True)
+
+
+def test_every_metric_is_checked_by_a_step_that_is_run(catalogue: Catalogue) -> None:
+    """No metric is declared that no runbook's read step would measure."""
+    checked = {name for runbook in catalogue.runbooks_of(SYSTEM) for name in checked_in(runbook)}
+    assert set(catalogue.systems[SYSTEM].metrics) <= checked
+
+
+def test_every_fault_is_known_to_break_something(catalogue: Catalogue) -> None:
+    """The table of what each fault breaks names every fault, and metrics that there are."""
+    assert set(BREAKS) == set(TurboOctoRobot.FAULTS)
+    assert set().union(*BREAKS.values()) <= set(catalogue.systems[SYSTEM].metrics)
+
+
+@pytest.mark.slow
+def test_healthy_broken_and_healed(service: TurboOctoRobot, catalogue: Catalogue) -> None:
+    """Every runbook is ok on a healthy stand-in; each fault breaks what it should; what looks at now heals at once."""
+    variables = service.variables()
+    looks_back = {"response-p95"}  # over a minute, which is longer than this test waits
+    assert all_not_ok(catalogue, [runbook.name for runbook in catalogue.runbooks_of(SYSTEM)], variables) == {}
+
+    for fault in BREAKS:
+        service.faults.add(fault)
+    time.sleep(10)  # long enough for a push, for CI, and for slow answers to be more than one in twenty of a minute
+    broken = all_not_ok(catalogue, CHECKS, variables)
+    assert set().union(*BREAKS.values()) - looks_back <= set(broken)
+    assert all("breaks" in reason for reason in broken.values()), broken
+
+    service.faults.remove()
+    time.sleep(8)
+    assert set(all_not_ok(catalogue, CHECKS, variables)) <= looks_back
+
+
+@pytest.mark.slow
+def test_the_rollback_rolls_back_and_can_be_undone(service: TurboOctoRobot, catalogue: Catalogue) -> None:
+    """The procedure withdraws the tag and returns main, keeps both, and its undo puts exactly them back; twice in a row."""
+    variables = service.variables()
+
+    def refs() -> dict[str, str]:
+        listed = service.project.repository.git("ls-remote", "origin").splitlines()
+        return {name: commit for commit, name in (line.split("\t") for line in listed)}
+
+    before = refs()
+    for run in ("01A", "01B"):
+        operate(catalogue, "rollback", variables, run)
+        after = refs()
+        assert "refs/tags/v2.0.0" not in after
+        assert after["refs/heads/main"] == before["refs/tags/v1.0.0"]
+        assert after["refs/heads/v2.0.1-rc1"] == before["refs/tags/v2.0.0"]
+        assert set(not_ok(results_of(catalogue, "rollback", variables))) == set()
+        assert set(not_ok(results_of(catalogue, "undo-rollback", variables))) == {"release-tag"}
+        operate(catalogue, "undo-rollback", variables, f"{run}-undo")
+        assert {name: refs()[name] for name in before} == before
+    bundle = next(service.backups.glob("*.bundle"))
+    assert before["refs/tags/v2.0.0"] in service.project.repository.git("bundle", "list-heads", str(bundle))
+
+
+@pytest.mark.slow
+def test_the_rollback_refuses_to_lose_work(service: TurboOctoRobot, catalogue: Catalogue) -> None:
+    """With uncommitted work in the clone nothing is withdrawn and nothing is reset."""
+    variables = service.variables()
+    (service.project.workspace / "README.md").write_text("half done", encoding="utf-8")
+    with pytest.raises(subprocess.CalledProcessError) as failed:
+        operate(catalogue, "rollback", variables, "01A")
+    assert "uncommitted work" in failed.value.stderr.decode()
+    assert "refs/tags/v2.0.0" in service.project.repository.git("ls-remote", "origin")
+
+
+def test_without_the_system_everything_is_unknown(catalogue: Catalogue) -> None:
+    """With no variable set every check of the morning is made and gives unknown with a reason; none is left out."""
+    results = results_of(catalogue, "daily-checks", {})
+    assert {result.status for result in results.values()} == {Status.UNKNOWN}
+    assert all("has no value" in result.reason or "is unknown" in result.reason for result in results.values())
+    assert set(results) == set(checked_in(catalogue.runbooks[f"{SYSTEM}/daily-checks"])) & set(catalogue.systems[SYSTEM].metrics)
