@@ -9,6 +9,7 @@ from checks.sandbox.kit_store import Database
 
 _EVERY = timedelta(minutes=5)
 _HISTORY = timedelta(hours=26)
+_OPEN_FOR = timedelta(hours=1)
 _COMPLAINT_EVERY = 24  # tickets: one complaint in two hours
 _COMPLAINTS_AT_ONCE = 7
 _COMPLAINTS_AT_MOST = 30
@@ -38,17 +39,19 @@ class SupportDesk:
         """Open each ticket that was due until `now`, with the date it was due at; close those older than an hour."""
         last = self._database.value("SELECT max(created_at) FROM issue WHERE author = 'visitor'")
         due = max(datetime.fromisoformat(last) + _EVERY, now - _HISTORY) if last else now - _HISTORY
+        number = self._tracker.count()
         while due <= now:
-            number = self._tracker.count() + 1
+            number += 1
             complaint = number % _COMPLAINT_EVERY == 0
             self._tracker.add(
                 "The preview takes a moment too long" if complaint else _QUESTIONS[number % len(_QUESTIONS)],
                 author="visitor",
                 labels=["support", "complaint"] if complaint else ["support"],
                 created_at=due,
+                closed_at=due + _OPEN_FOR if due + _OPEN_FOR <= now else None,
             )
             due += _EVERY
-        old = (now - timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        old = (now - _OPEN_FOR).strftime("%Y-%m-%dT%H:%M:%SZ")
         for (number,) in self._database.rows("SELECT number FROM issue WHERE state = 'open' AND created_at < ?", old):
             self._tracker.change(number, state="closed", at=now)
 
