@@ -30,7 +30,7 @@ class Wellbeing(Service):
         "no-backups": "The backup job does nothing any more; the dumps that exist grow old.",
         "cache": "Each cached value expires at once, so every insight is computed again.",
         "logins": "One address tries passwords, about three times a second.",
-        "pool": "One query in twenty never gives its database connection back; soon none is free.",
+        "pool": "One query in four never gives its database connection back; soon none is free.",
         "log": "The reminder job fails every second and writes an error line each time.",
         "api": "Every answer is 503, health and metrics included.",
     }
@@ -180,7 +180,7 @@ class Wellbeing(Service):
         broken = "pool" in self.faults
         if not broken:
             self.pool.take_back()
-        return self.pool.rows(query, *values, leak=broken and self.random.random() < 0.05)
+        return self.pool.rows(query, *values, leak=broken and self.random.random() < 0.25)
 
     # What operators ask for ----------------------------------------------------------------------------------------
 
