@@ -14,11 +14,14 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from checks.catalogue.environment import Settled
-from checks.catalogue.probe_kinds import CommandProbe
 from checks.model import Observation, Unmeasured
 from checks.probes._support import BYTE_CAP, Measuring, clipped, select
+
+if TYPE_CHECKING:
+    from checks.catalogue.probe_kinds import CommandProbe
 
 _BLOCK = 65536
 _LOOK_EVERY = 0.05

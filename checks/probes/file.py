@@ -8,12 +8,15 @@ import os
 import stat
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from checks.catalogue.environment import Settled
-from checks.catalogue.probe_kinds import FileProbe
 from checks.judge import format_value
 from checks.model import Observation, Unmeasured
 from checks.probes._support import Measuring, within
+
+if TYPE_CHECKING:
+    from checks.catalogue.probe_kinds import FileProbe
 
 _DEADLINE = 10.0
 # A file written after `now` was taken is new, not from the future; beyond this one of the clocks is wrong.

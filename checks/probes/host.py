@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from checks.catalogue.environment import Settled
-from checks.catalogue.probe_kinds import HostProbe
 from checks.model import Observation, Unmeasured
 from checks.probes._support import Measuring, within
 
 if TYPE_CHECKING:
     import psutil
+
+    from checks.catalogue.probe_kinds import HostProbe
 
 _DEADLINE = 10.0
 _INTERVAL = 1.0

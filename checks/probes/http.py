@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 
 from checks.catalogue.environment import Settled
-from checks.catalogue.probe_kinds import HttpProbe
 from checks.judge import format_value
 from checks.model import Observation, Unmeasured
 from checks.probes._support import BYTE_CAP, Measuring, clipped, select, statistic, within
 
 if TYPE_CHECKING:
     import httpx
+
+    from checks.catalogue.probe_kinds import HttpProbe
 
 _REDIRECTS = 5
 # Many requests together may take as long as one that is slow, but no runbook waits longer than this for them.

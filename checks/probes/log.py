@@ -11,10 +11,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from checks.catalogue.environment import Settled
-from checks.catalogue.probe_kinds import LogProbe
 from checks.judge import format_value
 from checks.model import Observation, Unmeasured
 from checks.probes._log_files import (
@@ -29,6 +28,9 @@ from checks.probes._log_files import (
 )
 from checks.probes._support import Measuring, statistic
 
+if TYPE_CHECKING:
+    from checks.catalogue.probe_kinds import LogProbe
+
 _DEADLINE = 20.0
 _BYTES = 1_000_000_000
 # Writers that share a log do not write in perfect order, and one line may bear a wrong date: this many lines in a row
@@ -38,7 +40,7 @@ _FUTURE = timedelta(seconds=60)
 _STAMP_WITHIN = 80
 _TRIES = 3
 _STAMP = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:[.,](\d{1,9}))?\s?(Z|[+-]\d\d:?\d\d)?")
-_Selection = Mapping[str, str | int | list[str | int]]
+_Selection = Mapping[str, frozenset[str]]
 
 
 @dataclass(slots=True)
@@ -180,6 +182,8 @@ class _Reader:
         self.start = now - declaration.window
         self.seen = _Seen()
         self._match = re.compile(declaration.match) if declaration.match else None
+        self._where = _selection(declaration.where)
+        self._of = _selection(declaration.of)
 
     def backwards(self, lines: Iterable[bytes]) -> None:
         """Take lines from the last to the first, until they lie well before the window."""
@@ -248,11 +252,11 @@ class _Reader:
             seen.oldest = at
         if at <= self.start:
             return
-        if not _selects(self.declaration.of, fields):
+        if not _selects(self._of, fields):
             return
         seen.whole += 1
         text = "\n".join([line, *continued]) if fields is None else line
-        if not _selects(self.declaration.where, fields) or (self._match and not self._match.search(text)):
+        if not _selects(self._where, fields) or (self._match and not self._match.search(text)):
             return
         seen.counted += 1
         number = fields.get(self.declaration.field) if fields and self.declaration.field else None
@@ -260,13 +264,17 @@ class _Reader:
             seen.numbers.append(float(number))
 
 
+def _selection(declared: Mapping[str, str | int | list[str | int]]) -> _Selection:
+    return {
+        name: frozenset(_text(value) for value in (wanted if isinstance(wanted, list) else [wanted]))
+        for name, wanted in declared.items()
+    }
+
+
 def _selects(selection: _Selection, fields: dict[str, Any] | None) -> bool:
     if not selection:
         return True
-    return fields is not None and all(
-        name in fields and _text(fields[name]) in {_text(value) for value in (wanted if isinstance(wanted, list) else [wanted])}
-        for name, wanted in selection.items()
-    )
+    return fields is not None and all(name in fields and _text(fields[name]) in wanted for name, wanted in selection.items())
 
 
 def _text(value: object) -> str:
@@ -278,7 +286,7 @@ def _time(value: object) -> datetime | None:
     try:
         if isinstance(value, str):
             at = datetime.fromisoformat(value)
-            return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+            return at if at.tzinfo else at.replace(tzinfo=UTC)
         if isinstance(value, int | float) and not isinstance(value, bool):
             return datetime.fromtimestamp(value / 1000 if value > 1e11 else value, UTC)
     except (ValueError, OverflowError, OSError):

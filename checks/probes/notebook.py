@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from checks.catalogue.environment import Settled
-from checks.catalogue.probe_kinds import NotebookProbe
 from checks.model import Observation, Unmeasured
 from checks.probes._support import Measuring
+
+if TYPE_CHECKING:
+    from checks.catalogue.probe_kinds import NotebookProbe
 
 
 def probe(declaration: NotebookProbe, settled: Settled, unit: str, now: datetime) -> Observation | Unmeasured:

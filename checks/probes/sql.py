@@ -6,12 +6,15 @@ import sqlite3
 import time
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from checks.catalogue.environment import Settled
-from checks.catalogue.probe_kinds import SqlProbe
 from checks.model import Observation, Unmeasured
 from checks.probes._support import BYTE_CAP, Measuring, clipped, within
+
+if TYPE_CHECKING:
+    from checks.catalogue.probe_kinds import SqlProbe
 
 _INSTRUCTIONS_BETWEEN_LOOKS = 2000
 _READING = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}

@@ -212,6 +212,13 @@ def test_a_log_that_was_just_rotated_is_complete(tmp_path: Path) -> None:
     assert value_of(log(path)) == 2
 
 
+def test_a_file_under_two_names_is_read_once(tmp_path: Path) -> None:
+    """While a rotation has linked the log to its new name and not yet replaced it, its lines count once."""
+    path = written(tmp_path / "app.log", [entry(100), entry(50)])
+    os.link(path, tmp_path / "app.log.1")
+    assert value_of(log(path)) == 2
+
+
 def test_a_broken_sibling_within_the_window_is_unknown(tmp_path: Path) -> None:
     """A count that would miss what a damaged file holds is no count."""
     path = written(tmp_path / "app.log", [entry(50)])
