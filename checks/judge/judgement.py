@@ -93,7 +93,7 @@ def _verdict(metric: Metric, observation: Observation | Unmeasured) -> tuple[Sta
         return Status.UNKNOWN, f"the limit cannot judge a value in {observation.unit or 'bare numbers'}: {error.what}"
     texts = [limit.text for _, limit in reversed(limits)]
     shown = _shown(observation, *(limit for _, limit in limits))
-    return Status.OK, f"{shown} breaks {'neither ' + ' nor '.join(texts) if len(texts) > 1 else 'not ' + texts[0]}"
+    return Status.OK, f"{shown} {'breaks neither ' + ' nor '.join(texts) if len(texts) > 1 else 'does not break ' + texts[0]}"
 
 
 def _shown(observation: Observation, *limits: Limit) -> str:
