@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
+import zlib
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,7 +14,6 @@ from checks.sandbox.kit import Answer, Call, Counted, HttpError, Job, Request, R
 from checks.sandbox.wellbeing_parts import USERS, Cache, Pool, activity, fill, prune
 
 _BUSY_USERS = 20  # most insights are asked for by few
-_ATTACKER = "2001:db8:bad::1"
 _ATTEMPTS_COUNTED = 500  # of one address; after that it is only turned away
 _SLOW_MS = 1000
 _DUMP_EVERY = 60.0  # seconds
@@ -96,7 +96,7 @@ class Wellbeing(Service):
         user = self.random.randint(1, _BUSY_USERS) if self.random.random() < 0.97 else self.random.randint(1, USERS)
         kind = self.random.random()
         if "logins" in self.faults and kind < 0.3:
-            return Call("POST", "/api/v1/login", {"user": user, "password": "guess"}, {"X-Forwarded-For": _ATTACKER})
+            return Call("POST", "/api/v1/login", {"user": user, "password": "guess"}, {"X-Forwarded-For": self._attacker()})
         if kind < 0.75:
             return Call("GET", f"/api/v1/insights/{user}")
         if kind < 0.85:
@@ -157,6 +157,10 @@ class Wellbeing(Service):
             self.log.info("Login failed", address=address, user=asked.get("user"))
             raise HttpError(401, "wrong password")
         return Answer({"token": secrets.token_urlsafe(16)})
+
+    def _attacker(self) -> str:
+        """The attacker's address: another one each time that the fault is switched on, so blocking the last does not help."""
+        return f"2001:db8:bad::{zlib.crc32(self.faults.since().get('logins', '').encode()) & 0xFFFF:x}"
 
     def _suffer(self, request: Request) -> None:
         if "api" in self.faults:
