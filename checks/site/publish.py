@@ -8,7 +8,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from checks.errors import Busy, CannotWrite, DataError
 from checks.site import evidence, fill
+from checks.site.complaint import complaint
 from checks.site.facts import Facts, Publication, Reader, gather
 
 if TYPE_CHECKING:
@@ -34,7 +34,6 @@ KEPT = 3
 _FOLDER = "publications"
 _CURRENT = "current"
 _BUILDING = ".building-"
-_LOG_PREFIX = re.compile(r"^(?:INFO|DEBUG)\b.*\n?", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,9 +134,9 @@ def build_skeleton(root: Path, to: Path) -> None:
         check=False,
     )
     if done.returncode:
-        said = _without_traceback(_LOG_PREFIX.sub("", done.stderr + done.stdout)).strip()
         raise DataError(
-            f"the site cannot be built; what is published stays\n{said}", remedy="mend the page that is named, and publish again"
+            f"the site cannot be built; what is published stays\n{complaint(done.stderr + done.stdout, root)}",
+            remedy="mend what is named, and publish again",
         )
 
 
@@ -209,8 +208,3 @@ def _commit(root: Path) -> str:
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout.strip() if done.returncode == 0 else ""
-
-
-def _without_traceback(text: str) -> str:
-    """What mkdocs-macros says of an error, without the Python below it."""
-    return re.sub(r"```\nTraceback.*?```\n?", "", text, flags=re.DOTALL)

@@ -84,9 +84,9 @@ class _Handler(SimpleHTTPRequestHandler):
     def _find(self) -> tuple[HTTPStatus, bytes, str]:
         wanted = unquote(urlsplit(self.path).path).lstrip("/")
         # Twice, as a publication that has just been replaced may also have been the oldest that is kept.
-        for _ in range(2):
+        for _ in range(2 if "\0" not in wanted else 0):
             root = self._site.resolve()
-            path = (root / wanted).resolve() if "\0" not in wanted else root / "404.html"
+            path = (root / wanted).resolve()
             if path.is_dir():
                 path = path / "index.html"
             if not path.is_relative_to(root):

@@ -21,6 +21,7 @@ _FOLDED_FROM = 14
 _CELL_MAGIC = re.compile(r"\A%%(\w+)[^\n]*\n?")
 _HEADING = re.compile(r"\A\s*##\s+[^\n]*\n?")
 _TITLE = re.compile(r"\A\s*#\s+[^\n]*\n?")
+_OWN_NUMBER = re.compile(r"\A(?:step\s+)?\d+\s*[.:)]\s+", re.IGNORECASE)
 _COMMENT_TAGS = re.compile(r"^<!-- #(?:end)?region\b.*?-->\n?", re.MULTILINE)
 _STEP_HEADING = re.compile(r'<h2 class="pb-step-title" id="[^"]*">.*?</h2>\s*<p class="pb-step-facts">.*?</p>', re.DOTALL)
 _END_OF_STEPS = "<!-- end of steps -->"
@@ -92,9 +93,11 @@ def _facts(runbook: Runbook, catalogue: Catalogue) -> str:
         ("Time budget", escape(words.span(runbook.time_budget)) if runbook.time_budget else ""),
         ("Environments", escape(", ".join(environments))),
         ("Owner", escape(runbook.owner)),
-        ("Fulfils", " ".join(f"<code>{escape(row)}</code>" for row in runbook.source)),
     ]
     listed = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in rows if value)
+    if runbook.source:
+        fulfilled = " ".join(f"<code>{escape(row)}</code>" for row in runbook.source)
+        listed += f'<div class="pb-fact-long"><dt>Fulfils</dt><dd>{fulfilled}</dd></div>'
     return f'<dl class="pb-facts">{listed}</dl>'
 
 
@@ -143,7 +146,7 @@ def _step(runbook: Runbook, step: Step, cells: Any) -> list[str]:
     argument = f"{runbook.slug}#{step.number}"
     only = "" if step.step_class is StepClass.READ else ' <span class="pb-soft">operators only</span>'
     lines = [
-        f"## {step.number}. {step.title} {{ .pb-step-title #step-{step.number} }}",
+        f"## {step.number}. {_OWN_NUMBER.sub('', step.title)} {{ .pb-step-title #step-{step.number} }}",
         "",
         f'<p class="pb-step-facts"><span class="pb-class pb-class-{name}">{name}</span>{only} '
         f"{live.inline('step-status', argument)}</p>",

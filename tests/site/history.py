@@ -45,7 +45,7 @@ def record(
     at: datetime,
     values: dict[str, float | str],
     *,
-    id: str = "01RUN",
+    run_id: str = "01RUN",
     runbook: str = "shop/morning",
     state: RunState = RunState.FINISHED,
     reason: str = "",
@@ -57,7 +57,7 @@ def record(
     results = [_result(catalogue, book.system, name, value, at) for name, value in values.items()]
     status = Status.worst(result.status for result in results) if state is RunState.FINISHED else Status.UNKNOWN
     run = Run(
-        id=id,
+        id=run_id,
         runbook=runbook,
         system=book.system,
         environment=environment,

@@ -32,10 +32,10 @@
     if (use) use.setAttribute("href", "#pb-stale")
     const word = element.querySelector(".pb-word")
     if (word) {
-      const value = word.dataset.value
-      write(word, value ? `Stale, was ${value}` : "Stale")
+      write(word, "Stale")
+      word.classList.remove("pb-hidden")
     }
-    const box = element.parentElement.querySelector(":scope > .pb-box-ticked")
+    const box = element.closest(".pb-tick")?.querySelector(".pb-box-ticked")
     if (box) {
       box.classList.remove("pb-box-ticked")
       box.setAttribute("aria-label", "open")

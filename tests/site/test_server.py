@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from checks.site.server import content_security_policy, server
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Path:
+    """Two publications, the first of them current."""
+    for number in ("0001", "0002"):
+        folder = tmp_path / "publications" / number
+        (folder / "deep").mkdir(parents=True)
+        (folder / "index.html").write_text(f"<p>publication {number}</p><script>go()</script>")
+        (folder / "deep" / "index.html").write_text("deep")
+        (folder / "404.html").write_text("no such page")
+    (tmp_path / "secret.txt").write_text("secret")
+    (tmp_path / "publications" / "0001" / "out").symlink_to(tmp_path / "secret.txt")
+    (tmp_path / "current").symlink_to("publications/0001")
+    return tmp_path
+
+
+@pytest.fixture
+def client(site: Path) -> Iterator[httpx.Client]:
+    """A reader of the served site."""
+    serving = server(site / "current")
+    thread = threading.Thread(target=serving.serve_forever, daemon=True)
+    thread.start()
+    with httpx.Client(base_url=f"http://127.0.0.1:{serving.server_address[1]}", trust_env=False) as reader:
+        yield reader
+    serving.shutdown()
+    serving.server_close()
+
+
+def test_a_swap_shows_at_the_next_request(site: Path, client: httpx.Client) -> None:
+    """The server follows the link anew for each request, over the same connection."""
+    assert "publication 0001" in client.get("/").text
+    fresh = site / ".fresh"
+    fresh.symlink_to("publications/0002")
+    fresh.replace(site / "current")
+    assert "publication 0002" in client.get("/index.html").text
+
+
+@pytest.mark.parametrize(
+    "path", ["/../secret.txt", "/%2e%2e/%2e%2e/secret.txt", "/out", "//etc/passwd", "/a%00b", "/nothing.html"]
+)
+def test_nothing_outside_is_served(client: httpx.Client, path: str) -> None:
+    """Paths and links that lead out of the publication are not found, like pages that are not there."""
+    answer = client.get(path)
+    assert answer.status_code == 404
+    assert answer.text == "no such page"
+
+
+def test_pages_may_only_do_what_is_theirs(client: httpx.Client) -> None:
+    """A page is served with a policy that allows its own inline scripts by their hash and nothing from elsewhere."""
+    answer = client.get("/")
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'self'" in policy
+    assert "'sha256-" in policy
+    assert "'unsafe-inline'" not in policy.partition("script-src")[2].partition(";")[0]
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["cache-control"] == "no-cache"
+
+
+def test_another_script_is_another_hash() -> None:
+    """A script that was put into a page after publishing is not the one that the policy names."""
+    assert content_security_policy("<script>a</script>") != content_security_policy("<script>b</script>")
+    assert "sha256" not in content_security_policy('<script src="a.js"></script>')
+
+
+def test_heads_and_folders(client: httpx.Client) -> None:
+    """HEAD says what GET would, without a body; a folder is its index."""
+    assert client.get("/deep/").text == "deep"
+    answer = client.head("/")
+    assert answer.content == b""
+    assert int(answer.headers["content-length"]) > 0
+
+
+def test_it_listens_on_loopback_only(site: Path) -> None:
+    """Unless told otherwise, nobody else on the network can read the site."""
+    serving = server(site / "current")
+    assert serving.server_address[0] == "127.0.0.1"
+    serving.server_close()
