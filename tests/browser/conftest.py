@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from checks.catalogue import load
+from checks.journal import open_journal
+from checks.site.publish import publish
+from checks.site.server import server
+from tests.site.history import morning_cells, record
+from tests.site.project import small_project
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+SWITCHES = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium; without it the tests skip, or fail where PROOFBOOK_REQUIRE_SERVICES=1 asks for it."""
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        if os.environ.get("PROOFBOOK_REQUIRE_SERVICES") == "1":
+            pytest.fail("chromium is not installed; install Debian's package chromium")
+        pytest.skip("chromium is not installed (apt install chromium)")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=chromium, args=SWITCHES)
+        yield launched
+        launched.close()
+
+
+def _published(root: Path, now: datetime, values: dict[str, float | str], said: str = "") -> Path:
+    loaded = load(small_project(root))
+    loaded.settings.state.mkdir()
+    with open_journal(loaded.settings.journal) as journal:
+        for hours in (30, 20, 10):
+            earlier = now - timedelta(hours=hours)
+            record(
+                loaded,
+                journal,
+                earlier,
+                {"error-rate": 0.2 * hours, "latency": 90.0 + hours, "backup-age": 4.0},
+                run_id=f"01A{hours}",
+            )
+        record(loaded, journal, now - timedelta(minutes=2), values, run_id="01B", cells=morning_cells(said=said))
+        return publish(loaded, journal, root / "public", now).index.parent
+
+
+@pytest.fixture(scope="session")
+def troubled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A published site on which something is critical, something unknown, and hostile text was observed."""
+    hostile = "<script>document.title='taken'</script>\x1b[31m{{ 7*7 }}\u202e"
+    values: dict[str, float | str] = {"error-rate": 12.4, "latency": f"no answer: {hostile}", "backup-age": 4.0}
+    return _published(tmp_path_factory.mktemp("troubled"), datetime.now(UTC), values, said=hostile)
+
+
+@pytest.fixture(scope="session")
+def well(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A published site on which everything is well and speaks for an hour."""
+    return _published(
+        tmp_path_factory.mktemp("well"), datetime.now(UTC), {"error-rate": 0.4, "latency": 120.0, "backup-age": 4.0}
+    )
+
+
+@pytest.fixture(scope="session")
+def served() -> Iterator[Callable[[Path], str]]:
+    """Serves a site on loopback; gives its address."""
+    running = []
+
+    def serve(site: Path) -> str:
+        serving = server(site)
+        threading.Thread(target=serving.serve_forever, daemon=True).start()
+        running.append(serving)
+        return f"http://127.0.0.1:{serving.server_address[1]}/"
+
+    yield serve
+    for serving in running:
+        serving.shutdown()
+        serving.server_close()

@@ -1,0 +1,192 @@
+"""The published site in a real browser, as a reader has it: from the file system and served, with and without scripts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+PAGES = [
+    "index.html",
+    "systems/shop/index.html",
+    "systems/shop/checklist.html",
+    "systems/shop/runbooks/morning.html",
+    "systems/shop/runbooks/clear-cache.html",
+]
+Scheme = Literal["light", "dark"]
+
+
+@dataclass
+class Reading:
+    """A page in a browser, with everything that it complained of and asked of others."""
+
+    page: Page
+    complaints: list[str] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+
+
+@contextmanager
+def reading(browser: Browser, *, width: int = 1440, scheme: Scheme = "light", scripts: bool = True) -> Iterator[Reading]:
+    """A fresh reader with a window of this width."""
+    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, java_script_enabled=scripts)
+    context.set_default_timeout(10_000)
+    one = Reading(context.new_page())
+    one.page.on("console", lambda said: one.complaints.append(said.text) if said.type in ("error", "warning") else None)
+    one.page.on("pageerror", lambda error: one.complaints.append(str(error)))
+    one.page.on("request", lambda request: one.asked.append(request.url))
+    yield one
+    context.close()
+
+
+def evidence_of(site: Path) -> str:
+    """The address of a page of evidence."""
+    return f"evidence/{min((site / 'evidence').iterdir()).name}"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1440])
+@pytest.mark.parametrize("way", ["file", "http"])
+def test_pages_are_quiet_and_keep_to_themselves(
+    browser: Browser, troubled: Path, served: Callable[[Path], str], way: str, width: int, scheme: Scheme
+) -> None:
+    """No page complains, asks anything of another machine, or is wider than its window, whatever was observed."""
+    base = troubled.as_uri() + "/" if way == "file" else served(troubled)
+    with reading(browser, width=width, scheme=scheme) as reader:
+        for address in [*PAGES, evidence_of(troubled)]:
+            reader.page.goto(base + address)
+            reader.page.wait_for_load_state("networkidle")
+            assert reader.page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, address
+            assert reader.page.title() != "taken"
+            background = reader.page.evaluate("getComputedStyle(document.body).backgroundColor")
+            assert background == {"light": "rgb(255, 255, 255)", "dark": "rgb(18, 24, 30)"}[scheme], address
+        assert reader.complaints == []
+        assert [url for url in reader.asked if not url.startswith((base, "data:"))] == []
+
+
+def test_home_answers_first(browser: Browser, troubled: Path) -> None:
+    """Home says how many things need someone and how old that is, then what they are beside their limits, then the systems."""
+    with reading(browser) as reader:
+        reader.page.goto((troubled / "index.html").as_uri())
+        assert reader.page.locator("h1").inner_text() == "2 things need someone"
+        assert "2 min ago" in reader.page.locator(".pb-answer").inner_text()
+        first = reader.page.locator(".pb-need").first.inner_text()
+        assert "Critical" in first
+        assert "12.4 %, limit > 10 %" in first
+        row = reader.page.locator(".pb-systems tbody tr").inner_text()
+        assert "Critical" in row
+        assert "1 / 3" in row
+
+
+def test_a_figure_leads_to_its_cell(browser: Browser, troubled: Path) -> None:
+    """A reader who follows a figure stands at the cell that measured it, with the run's facts on the same page."""
+    with reading(browser) as reader:
+        reader.page.goto((troubled / "systems/shop/index.html").as_uri())
+        reader.page.locator(".pb-metrics a", has_text="12.4 %").first.click()
+        reader.page.wait_for_url("**/evidence/*.html#cell-2")
+        assert 'check("error-rate")' in reader.page.locator("#cell-2").inner_text()
+        assert "01B" in reader.page.locator(".pb-facts").inner_text()
+
+
+def test_a_page_left_open_turns_stale(browser: Browser, well: Path) -> None:
+    """Without a server and without reloading, what was well turns stale when its time is over: answer, systems, boxes."""
+    with reading(browser) as reader:
+        reader.page.clock.install(time=datetime.now(UTC))
+        reader.page.goto((well / "index.html").as_uri())
+        assert reader.page.locator("h1").inner_text() == "Everything is well"
+        assert reader.page.locator(".pb-systems .pb-status").inner_text() == "Ok"
+        reader.page.clock.fast_forward(timedelta(minutes=30).seconds * 1000)
+        assert reader.page.locator("h1").inner_text() == "Everything is well"
+        assert reader.page.locator(".pb-systems td:last-child").inner_text() == "32 min ago"
+        reader.page.clock.fast_forward(timedelta(minutes=30).seconds * 1000)
+        assert reader.page.locator("h1").inner_text() == "This answer is stale"
+        assert reader.page.locator(".pb-systems .pb-status").inner_text() == "Stale"
+        assert reader.page.locator(".pb-systems .pb-status use").get_attribute("href") == "#pb-stale"
+
+
+def test_boxes_open_again(browser: Browser, well: Path) -> None:
+    """A box that a measurement ticked opens by itself when the measurement is too old; one that still speaks stays ticked."""
+    with reading(browser) as reader:
+        reader.page.clock.install(time=datetime.now(UTC))
+        reader.page.goto((well / "systems/shop/checklist.html").as_uri())
+        assert reader.page.locator(".pb-box-ticked").count() == 3
+        reader.page.clock.fast_forward(timedelta(hours=2).seconds * 1000)
+        ticked = reader.page.locator("li", has=reader.page.locator(".pb-box-ticked"))
+        assert [text.splitlines()[-1] for text in ticked.all_inner_texts()] == [
+            "The backup is there",
+            "The morning check went well",
+        ]
+        reader.page.clock.fast_forward(timedelta(hours=23).seconds * 1000 + timedelta(hours=3).seconds * 1000)
+        assert reader.page.locator(".pb-box-ticked").count() == 0
+
+
+def test_a_page_opened_late_is_stale_at_once(browser: Browser, well: Path) -> None:
+    """A site whose publisher died days ago shows nothing green to whoever opens it."""
+    with reading(browser) as reader:
+        reader.page.clock.set_fixed_time(datetime.now(UTC) + timedelta(days=3))
+        for address in ("index.html", "systems/shop/index.html", "systems/shop/checklist.html"):
+            reader.page.goto((well / address).as_uri())
+            reader.page.locator(".pb-turned").first.wait_for()
+            assert reader.page.locator('[data-status="ok"]').count() == 0, address
+
+
+def test_what_is_critical_stays_critical(browser: Browser, troubled: Path) -> None:
+    """Age disproves nothing: what was critical when last measured is not shown as merely stale."""
+    with reading(browser) as reader:
+        reader.page.clock.set_fixed_time(datetime.now(UTC) + timedelta(days=3))
+        reader.page.goto((troubled / "index.html").as_uri())
+        assert reader.page.locator(".pb-systems .pb-status").inner_text() == "Critical"
+
+
+@pytest.mark.parametrize("width", [360, 1440])
+def test_without_scripts_times_remain(browser: Browser, well: Path, width: int) -> None:
+    """With scripts off every answer is there, with the time it is of and the time until which it speaks."""
+    with reading(browser, width=width, scripts=False) as reader:
+        reader.page.goto((well / "index.html").as_uri())
+        said = reader.page.locator(".pb-answer").inner_text()
+        assert "Everything is well" in said
+        assert "UTC" in said
+        assert "speaks until" in said
+        assert "ago" not in said
+        assert "UTC" in reader.page.locator(".pb-systems").inner_text()
+
+
+@pytest.mark.parametrize("way", ["file", "http"])
+def test_search_finds(browser: Browser, well: Path, served: Callable[[Path], str], way: str) -> None:
+    """Search works from the file system as it does from a server, without asking anyone else."""
+    base = well.as_uri() + "/" if way == "file" else served(well)
+    with reading(browser) as reader:
+        reader.page.goto(base + "index.html")
+        reader.page.locator(".md-search__input").click()
+        reader.page.locator(".md-search__input").press_sequentially("oven", delay=20)
+        found = reader.page.locator(".md-search-result__link").first
+        found.wait_for(state="attached")
+        assert "clear-cache.html" in (found.get_attribute("href") or "")
+        assert reader.complaints == []
+        assert [url for url in reader.asked if not url.startswith((base, "data:", "blob:", "about:"))] == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1440])
+def test_everyone_can_use_it(browser: Browser, troubled: Path, width: int, scheme: Scheme) -> None:
+    """Axe finds nothing serious on any page: contrast, names, structure, keyboard."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    with reading(browser, width=width, scheme=scheme) as reader:
+        for address in [*PAGES, evidence_of(troubled)]:
+            reader.page.goto((troubled / address).as_uri())
+            found: list[dict[str, Any]] = axe.run(reader.page).response["violations"]
+            serious = [
+                (violation["id"], [(node["target"], node["failureSummary"]) for node in violation["nodes"]][:3])
+                for violation in found
+                if violation["impact"] in ("serious", "critical")
+            ]
+            assert serious == [], address
