@@ -10,6 +10,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import ClassVar
 
+import psutil
+
 from checks.sandbox.kit import Answer, Call, Counted, HttpError, Job, Request, Route, Service, read_json, utc_text, write_json
 from checks.sandbox.wellbeing_parts import USERS, Cache, Pool, activity, fill, prune
 
@@ -229,6 +231,7 @@ class Wellbeing(Service):
                 "p99_response_time": figures.p99_ms,
                 "total_requests": self.window.total,
                 "total_errors": self.window.total_errors,
+                "host": {"memory_percent": psutil.virtual_memory().percent},
                 "by_route": {
                     route: self.window.figures(route).as_json() for route in sorted({one.route for one in self.window.served()})
                 },
