@@ -57,6 +57,14 @@
       write(element, `, ${short((now - Date.parse(element.dataset.since)) / 1000)}`)
   }
 
+  /* What the theme leaves without a name, or out of the keyboard's reach. */
+  function reach() {
+    for (const dialog of document.querySelectorAll("[role=dialog]:not([aria-label])")) dialog.setAttribute("aria-label", "Search")
+    for (const wrap of document.querySelectorAll(".md-typeset__scrollwrap:not([tabindex])")) wrap.tabIndex = 0
+  }
+
+  reach()
+  addEventListener("load", reach)
   tick()
   setInterval(tick, TICK)
   document.addEventListener("visibilitychange", tick)
