@@ -140,8 +140,9 @@ class LogProbe(Declaration):
 class HostProbe(Declaration):
     """This machine, or one process on it.
 
-    ``disk`` and ``inodes`` are the used share of the filesystem of `path`, ``memory`` and ``cpu`` the used share
-    (cpu over one second), ``load`` the one-minute load per core; ``process-memory`` is the resident size of the
+    ``disk`` and ``inodes`` are the used share of the filesystem of `path`, ``memory`` and ``cpu`` the used share of the
+    machine that holds it (cpu over one second), ``load`` the one-minute load per core; where `path` does not exist, it is
+    not the machine that is meant, and nothing is measured. ``process-memory`` is the resident size of the
     process whose id the file `pid_file` holds, ``process-cpu`` its share of one core over one second and
     ``process-uptime`` the time since it started.
     """

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from checks.cli import journal, lint, new, sandbox, schedule, status
+from checks.cli import check, journal, lint, new, operate, publish, run, sandbox, schedule, serve, status
 from checks.errors import ProofbookError, UsageError
 
 # Typer brings its own copy of click, whose UsageError has no public name but as the base of this one.
@@ -21,7 +21,12 @@ app = typer.Typer(
     rich_markup_mode=None,  # rich would double the time that --help takes
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command("publish")(publish.publish)
+app.command("run")(run.run)
+app.command("operate")(operate.operate)
+app.command("check")(check.check)
 app.command("status")(status.status)
+app.command("serve")(serve.serve)
 app.command("lint")(lint.lint)
 app.add_typer(new.app, name="new")
 app.add_typer(schedule.app, name="schedule")

@@ -32,8 +32,9 @@ def probe(declaration: HostProbe, settled: Settled, unit: str, now: datetime) ->
         work = _process(declaration.measure, pid_file, measuring)
     else:
         path = settled.fill(declaration.path)
-        of = f" of {path}" if declaration.measure in ("disk", "inodes") else ""
-        measuring = Measuring(now, f"{declaration.measure}{of} on this machine", settled)
+        measuring = Measuring(now, f"{declaration.measure} of the machine that holds {path}", settled)
+        if not Path(path).exists():
+            return measuring.failed(f"{path} does not exist here, so this is not the machine that is meant")
         work = _machine(declaration.measure, path, measuring)
     try:
         return within(_DEADLINE, work)
