@@ -138,7 +138,8 @@ def _needs(facts: Facts, argument: str) -> dict[str, Any]:
 
 
 def _systems(facts: Facts, _argument: str) -> dict[str, Any]:
-    return {"rows": [views.system_row(facts, report) for report in facts.report.systems]}
+    worst_first = sorted(facts.report.systems, key=lambda report: views.BADNESS.index(report.status))
+    return {"rows": [views.system_row(facts, report) for report in worst_first]}
 
 
 def _system(facts: Facts, argument: str) -> dict[str, Any]:

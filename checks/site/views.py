@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from checks.site.evidence import Output
 
 
+BADNESS = (Status.CRITICAL, Status.UNKNOWN, Status.WARNING, Status.OK)
+"""The worst first."""
+
 _ALIKE = 2
 """More metrics than this with one trouble are told as one."""
 

@@ -70,13 +70,15 @@ Do this before you open. It holds `{{ a_template }}` and {% raw %} that must sta
 The share of failed requests.
 
 ```python
+from checks import check
+
 check("error-rate")
 ```
 
 ## The newest backup is whole
 
 ```bash
-docker ps --format '{{ .Names }}'
+echo '{{ .Names }}'
 ```
 
 ```python
@@ -95,6 +97,8 @@ summary: When the shelves show yesterday's bread.
 ## Look at the shelves
 
 ```python
+from checks import check
+
 check("latency")
 ```
 
