@@ -22,6 +22,7 @@ from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine, papermill_engines
 
 from checks.run import kernels
+from checks.run.payload import MIME
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -66,12 +67,13 @@ class Drive:
         executes: position of a cell → whether it may be executed; the others are skipped.
         clock: gives the time, aware, in UTC.
         cancelled: set by whoever wants the drive to end.
-        on_cell: is called before each cell that is executed.
+        on_cell: is called before each cell that is executed; `on_output` with each output that a cell gives.
         outcomes: position of a cell of code → what came of it.
         timings: position of a cell → when it began, and how many seconds it took.
         stopped: why the drive ended early; ``None`` where it did not.
         stopped_at: position of the cell that it ended at; ``None`` where it was none.
         emitted: how many results the kernel says it emitted; ``None`` where it could not be asked.
+        replaced: how many results went when their cell was executed again.
         lost: failures in the background that no cell was told of.
         dropped: position of a cell → characters of output that were not taken in; `taken`: those that were.
 
@@ -84,11 +86,13 @@ class Drive:
     executes: Callable[[int], bool] = lambda _: True
     cancelled: threading.Event = field(default_factory=threading.Event)
     on_cell: Callable[[int], object] = lambda _: None
+    on_output: Callable[[Any], object] = lambda _: None
     outcomes: dict[int, CellOutcome] = field(default_factory=dict)
     timings: dict[int, tuple[datetime, float]] = field(default_factory=dict)
     stopped_at: int | None = None
     stopped: Stopped | None = None
     emitted: int | None = None
+    replaced: int = 0
     lost: tuple[str, ...] = ()
     dropped: Counter[int] = field(default_factory=Counter)
     taken: Counter[int] = field(default_factory=Counter)
@@ -169,6 +173,7 @@ class DriveClient(PapermillNotebookClient):
         drive = self.drive
         started, ticks = drive.clock(), time.monotonic()
         drive.on_cell(position)
+        drive.replaced += sum(MIME in output.get("data", {}) for output in self.nb.cells[position].outputs)
         outcome = CellOutcome.EXECUTED
         try:
             self.execute_cell(self.nb.cells[position], position)
@@ -281,7 +286,10 @@ class DriveClient(PapermillNotebookClient):
             if not taken:
                 return None
             msg["content"]["text"] = text[:taken]
-        return super().output(outs, msg, display_id, cell_index)
+        out = super().output(outs, msg, display_id, cell_index)
+        if out:
+            self.drive.on_output(out)
+        return out
 
 
 class DriveEngine(NBClientEngine):
@@ -291,6 +299,25 @@ class DriveEngine(NBClientEngine):
     def execute_managed_notebook(cls, nb_man: Any, kernel_name: str, **options: Any) -> Any:  # type: ignore[override]
         """Execute a notebook; see `DriveClient.execute`."""
         return DriveClient(nb_man, drive=options["drive"], kernel_name=kernel_name).execute()
+
+
+def client(notebook: NotebookNode, drive: Drive) -> DriveClient:
+    """A client that a person drives cell by cell: open it, execute cells one by one, settle and close it."""
+    from papermill.engines import NotebookExecutionManager
+
+    notebook.metadata.papermill = {}
+    drive.skip(notebook)
+    clear(notebook)
+    manager = NotebookExecutionManager(notebook, progress_bar=False, autosave_cell_every=0)
+    return DriveClient(manager, drive=drive, kernel_name="")
+
+
+def clear(notebook: NotebookNode) -> None:
+    """Take out what an earlier execution may have left: only this run's outputs are evidence of it."""
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs = []
+            cell.execution_count = None
 
 
 def execute(notebook: NotebookNode, drive: Drive) -> None:

@@ -67,7 +67,7 @@ def clean(notebook: NotebookNode, secrets: Collection[str], dropped: Mapping[int
             cell.outputs = _joined(cell.outputs)
         for key, value in list(cell.items()):
             if key not in ("cell_type", "id"):
-                cell[key] = _mapped(value, mask)
+                cell[key] = masked(value, mask)
         if cell.cell_type == "code":
             cell.outputs = _cut(cell.outputs, dropped.get(position, 0))
 
@@ -99,7 +99,9 @@ def store(state: Path, data: bytes) -> str:
     digest = hashlib.sha256(data).hexdigest()
     path = path_of(state, digest)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        state.mkdir(parents=True, exist_ok=True)
+        for folder in (path.parent.parent, path.parent):
+            folder.mkdir(exist_ok=True, mode=0o700)
         descriptor, name = tempfile.mkstemp(prefix=".", suffix=".part", dir=path.parent)
         try:
             with os.fdopen(descriptor, "wb") as file:
@@ -138,16 +140,16 @@ def _joined(outputs: list[Any]) -> list[Any]:
     return joined
 
 
-def _mapped(value: Any, mask: Callable[[str], str]) -> Any:
-    """A JSON value with every text in it, names of keys included, masked and free of halves of characters."""
+def masked(value: Any, mask: Callable[[str], str]) -> Any:
+    """A JSON value with every text in it, names of keys included, masked and free of halves of characters; in place."""
     if isinstance(value, str):
         return mask(value.encode("utf-8", "replace").decode("utf-8"))
     if isinstance(value, list):
-        return [_mapped(item, mask) for item in value]
+        return [masked(item, mask) for item in value]
     if isinstance(value, dict):
         for key in list(value):
-            new = _mapped(value.pop(key), mask)
-            value[_mapped(key, mask)] = new
+            new = masked(value.pop(key), mask)
+            value[masked(key, mask)] = new
         return value
     # JSON knows no NaN and no infinity; evidence with one could not be read again.
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value

@@ -195,7 +195,7 @@ def execute(
 
 
 def conclude(
-    prepared: Prepared, notebook: NotebookNode, steps: Sequence[Step], drive: Drive, now: datetime, *, finished: str = ""
+    prepared: Prepared, notebook: NotebookNode, steps: Sequence[Step], drive: Drive, now: datetime, *, unsure: str = ""
 ) -> Outcome:
     """Read what a drive left, judge the run as a whole, and keep the evidence.
 
@@ -205,7 +205,7 @@ def conclude(
         steps: its steps.
         drive: what came of each cell.
         now: when the run ended, aware, in UTC.
-        finished: a reason why the run is unknown although the drive saw its end; empty where there is none.
+        unsure: a reason why the run is unknown although the drive saw its end; empty where there is none.
 
     """
     secrets = prepared.settled.secrets
@@ -214,17 +214,16 @@ def conclude(
     system = prepared.catalogue.systems[prepared.runbook.system]
     reading = read_results(notebook, run=prepared.run.id, system=system.name, metrics=system.metrics, steps=steps)
     state, reasons = _ending(steps, drive, mask)
-    reasons += [finished, *reading.faults]
-    if not reading.faults and drive.emitted is not None and drive.emitted != len(reading.results):
+    reasons += [unsure, *reading.faults]
+    if not reading.faults and drive.emitted is not None and drive.emitted - drive.replaced != len(reading.results):
         reasons.append(f"{drive.emitted} results were emitted, {len(reading.results)} are left in the outputs")
     if state is RunState.FINISHED and not reading.results:
         reasons.append(NOTHING_JUDGED)
     reason = _one_line("; ".join(text for text in reasons if text))
-    unsure = [Status.UNKNOWN] if reason else []
     run = replace(
         prepared.run,
         state=state,
-        status=Status.worst([*(result.status for result in reading.results), *unsure]),
+        status=Status.worst([*(result.status for result in reading.results), *([Status.UNKNOWN] if reason else [])]),
         ended_at=now,
         reason=reason,
     )

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Protocol
 
 from checks.model import Result, Run, RunState, Step
+from checks.run.calm import calm
 from checks.run.execution import Outcome, Prepared, execute, failed
 
 
@@ -95,8 +96,10 @@ def run_many(
                 # Woken now and then, because a wait without end would not let Ctrl-C through everywhere.
                 collect(wait(under_way, timeout=1.0, return_when=FIRST_COMPLETED).done)
         except BaseException:
-            cancelled.set()
-            collect(wait(under_way).done)
+            # A second Ctrl-C must not leave runs in the journal that never end.
+            with calm():
+                cancelled.set()
+                collect(wait(under_way).done)
             raise
     return [outcomes[position] for position in sorted(outcomes)]
 

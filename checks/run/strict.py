@@ -151,7 +151,7 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
         kernel.getpass = _refuse_input
     if VARIABLE in os.environ:
         # Without a person, quit() would end the kernel a moment later, and whether the next cell is seen would be chance.
-        shell.ask_exit = _refuse_exit  # type: ignore[method-assign]
+        shell.ask_exit = _refuse_exit  # type: ignore[attr-defined]
 
 
 def strictness_of(shell: InteractiveShell) -> _Strictness | None:
