@@ -117,8 +117,8 @@ class Keeper:
                     self._charges[system] = Charge(system, self.folder / system)
 
     def look_after(self) -> None:
-        """Start again what asks for it, until told to stop; then end everything."""
-        while not self.stopping.wait(0.2):
+        """Start again what asks for it, until told to stop or its state file is gone; then end everything."""
+        while not self.stopping.wait(0.2) and (self.folder / STATE_FILE).exists():
             with self._lock:
                 for charge in self._charges.values():
                     charge.restart_if_asked()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -89,6 +90,16 @@ def test_nothing_outlives_a_killed_keeper_and_its_stale_file_is_not_believed(sta
     assert sandbox.variables(state) == {}
     assert sandbox.status(state)[SYSTEM].condition is Condition.DOWN
     assert sandbox.up(state, [SYSTEM])[SYSTEM].condition is Condition.READY
+
+
+def test_nothing_outlives_its_folder(state: Path) -> None:
+    """When the state folder is deleted under a running sandbox, its processes end by themselves."""
+    sandbox.up(state, [SYSTEM])
+    running = processes_of(state)
+    assert len(running) == 2
+    shutil.rmtree(state, ignore_errors=True)
+
+    eventually(lambda: not any(process.is_running() for process in running), within=12)
 
 
 def test_a_keeper_answers_only_who_knows_its_token(state: Path) -> None:
