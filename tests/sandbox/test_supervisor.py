@@ -95,11 +95,10 @@ def test_nothing_outlives_a_killed_keeper_and_its_stale_file_is_not_believed(sta
 def test_nothing_outlives_its_folder(state: Path) -> None:
     """When the state folder is deleted under a running sandbox, its processes end by themselves."""
     sandbox.up(state, [SYSTEM])
-    running = processes_of(state)
-    assert len(running) == 2
+    assert len(processes_of(state)) == 2
     shutil.rmtree(state, ignore_errors=True)
 
-    eventually(lambda: not any(process.is_running() for process in running), within=12)
+    eventually(lambda: processes_of(state) == [], within=12)
 
 
 def test_a_keeper_answers_only_who_knows_its_token(state: Path) -> None:
