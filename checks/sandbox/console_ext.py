@@ -244,6 +244,7 @@ class ConsoleExt(Service):
         self.delivery.reload()
         self.lines.warning("switched over to a restored database", event="switchover", previous=kept.name)
         self._full_backup()
+        self._segment()
         return Answer({"previous": str(kept)})
 
     def requeue(self, request: Request) -> Answer:
