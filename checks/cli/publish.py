@@ -44,12 +44,16 @@ def publish(
 
     Example: `proofbook publish --serve`
     """
+    import signal
+
     from checks.errors import UsageError
     from checks.journal import open_journal
     from checks.site.publish import publish as publish_site
 
     if no_run and due:
         raise UsageError("nothing cannot be due", where="--no-run --due", remedy="give one of the two")
+    # Asked to end, it ends what it started, as it does on Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     work = workspace(root, environment)
     catalogue = work.catalogue
     folder = (to or catalogue.root / "public").absolute()

@@ -81,7 +81,7 @@ def _render(template: str, facts: Facts, page: Page, about: dict[str, Any]) -> M
         .render(
             {
                 "facts": facts,
-                "now": facts.now,
+                "page": page.address,
                 "link": link,
                 "runbook_link": runbook_link,
                 "evidence_link": evidence_link,

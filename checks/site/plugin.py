@@ -111,5 +111,6 @@ class ProofbookPlugin(BasePlugin[ProofbookConfig]):  # type: ignore[no-untyped-c
             from checks.site.facts import gather
 
             settings = self.catalogue.settings
-            self._facts = gather(self.catalogue, open_journal(settings.journal), settings.environment, datetime.now(UTC))
+            with open_journal(settings.journal) as journal:
+                self._facts = gather(self.catalogue, journal, settings.environment, datetime.now(UTC))
         return self._facts

@@ -81,7 +81,9 @@ def span(length: timedelta) -> str:
 
 
 def took(seconds: float) -> str:
-    """How long something took: ``0.3 s``, ``12 s``, ``4 min``."""
+    """How long something took: ``2 ms``, ``1.2 s``, ``12 s``, ``4 min``."""
+    if seconds < 1:
+        return f"{seconds * 1000:.2g} ms" if seconds < 0.01 else f"{seconds * 1000:.0f} ms"
     return f"{seconds:.1f} s" if seconds < 10 else short(timedelta(seconds=seconds))
 
 

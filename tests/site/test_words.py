@@ -91,3 +91,11 @@ def test_a_schedule_is_told_in_words(expression: str, said: str) -> None:
 def test_without_a_schedule_it_is_on_demand() -> None:
     """A runbook that nothing triggers says so."""
     assert words.schedule(None) == "on demand"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(0.0004, "0.4 ms"), (0.0213, "21 ms"), (1.24, "1.2 s"), (12.4, "12 s"), (250, "4 min")]
+)
+def test_what_something_took_is_never_nothing(seconds: float, said: str) -> None:
+    """A short time is told in milliseconds, never as zero."""
+    assert words.took(seconds) == said
