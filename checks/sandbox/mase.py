@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import secrets
 import threading
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -63,6 +64,7 @@ class Mase(Service):
         self._token = folder / "admin.token"
         self._ballast = bytearray()
         self._followed: frozenset[str] = frozenset()
+        self._sick_at = float("-inf")
         self._visitors = 0
         self._lock = threading.Lock()
 
@@ -125,6 +127,7 @@ class Mase(Service):
             Job("support", 20, lambda: self.desk.catch_up(datetime.now(UTC))),
             Job("complaints", 5, self._complain),
             Job("first visits", 86_400, self._first_visits),
+            Job("late baseline", 10, self._record_late_baseline, at_start=False),
             Job("visits", 0.8, self._visit, at_start=False),
             Job("more visits", 0.9, self._visit, at_start=False),
         ]
@@ -150,8 +153,13 @@ class Mase(Service):
                 done.result()
         self._record_baseline()
 
+    def _record_late_baseline(self) -> None:
+        """Where the first visits met a fault, the first whole window without one makes the baseline."""
+        if time.monotonic() - self._sick_at >= self.window_seconds:
+            self._record_baseline()
+
     def _record_baseline(self) -> None:
-        """Keep the first visits' median, once; a sick site gives no baseline."""
+        """Keep the visits' median, once; a sick site gives no baseline."""
         figures = self.window.figures(_PAGE)
         known = self.database.value("SELECT count(*) FROM baseline")
         if known or self.faults.on() or figures.count < _ENOUGH:
@@ -173,6 +181,8 @@ class Mase(Service):
         """Do once what a fault does once, when it comes and when it goes."""
         on = self.faults.on()
         came, gone, self._followed = on - self._followed, self._followed - on, on
+        if on or gone:
+            self._sick_at = time.monotonic()
         if "js-errors" in came:
             self.plugin.archive()
             self.plugin.install(BAD_RELEASE)

@@ -8,6 +8,7 @@ import subprocess
 import tarfile
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -34,7 +35,7 @@ from checks.sandbox.mase_support import SupportDesk
 from tests.golden import cases
 
 ROOT = Path(__file__).parents[2]
-VISITS = 60
+VISITS = 36
 
 
 class Quiet(Mase):
@@ -48,14 +49,15 @@ class Quiet(Mase):
         return [Job("support", 86_400, lambda: self.desk.catch_up(datetime.now(UTC)))]
 
     def break_and_visit(self, *faults: str, visits: int = VISITS) -> None:
-        """Switch faults on and let every user come by; the baseline is made before, of healthy visits."""
+        """Switch faults on and let users come by; the baseline is made before, of healthy visits."""
         self._first_visits()
         self.plugin.archive()
         for fault in faults:
             self.faults.add(fault)
         self._follow_faults()
-        for _ in range(visits):
-            self._visit()
+        with ThreadPoolExecutor(4) as pool:
+            for done in [pool.submit(self._visit) for _ in range(visits)]:
+                done.result()
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +139,7 @@ def send(service: Quiet, method: str, path: str, body: object = None, token: str
 @pytest.mark.parametrize("case", cases("mase"))
 def test_a_fault_is_felt_where_it_should_be(case: dict[str, Any], service: Quiet, execute: Execute) -> None:
     """Each fault turns the metrics of its runbook to what its case says, and leaves the others as they were."""
-    service.break_and_visit(*case["input"]["faults"])
+    service.break_and_visit(*case["input"]["faults"], visits=case["input"].get("visits", VISITS))
 
     results = execute(case["input"]["runbook"], {} if case["input"].get("away") else service.variables())
 
@@ -295,6 +297,23 @@ def test_a_sick_site_records_no_baseline(service: Quiet) -> None:
 
     assert load["baseline"] is None
     assert load["now"]["samples"] >= 20
+
+
+def test_a_site_that_was_sick_at_first_gets_its_baseline_when_it_is_well(service: Quiet) -> None:
+    """The baseline comes late, once no fault was on for a whole window, and not a moment sooner."""
+    service.faults.add("slow")
+    service._follow_faults()
+    service._first_visits()
+    service.faults.remove("slow")
+    service._follow_faults()
+
+    service._record_late_baseline()
+    sooner = send(service, "GET", "/performance").json()["initial_load"]["baseline"]
+    service._sick_at -= service.window_seconds
+    service._record_late_baseline()
+
+    assert sooner is None
+    assert send(service, "GET", "/performance").json()["initial_load"]["baseline"]["samples"] >= 20
 
 
 def test_a_page_without_its_plugin_is_a_fatal_error(service: Quiet) -> None:
