@@ -117,6 +117,7 @@ class DriveClient(PapermillNotebookClient):
 
     drive: Drive
     ends_at: float
+    bound_by_run: bool
 
     def __init__(self, nb_man: Any, *, drive: Drive, **options: Any) -> None:
         options |= {"km": kernels.manager(drive.room), "startup_timeout": _START_SECONDS, "force_raise_errors": True}
@@ -124,6 +125,7 @@ class DriveClient(PapermillNotebookClient):
         self.drive = drive
         self.started_manager = self.km
         self.ends_at = time.monotonic() + drive.run_seconds
+        self.bound_by_run = False
 
     def open(self) -> None:
         """Start the kernel and connect to it.
@@ -248,19 +250,20 @@ class DriveClient(PapermillNotebookClient):
     _ask_to_settle = run_sync(_ask)
 
     def _get_timeout(self, _cell: Any) -> float:  # type: ignore[override]  # it is only added and compared; seconds may be parts
-        return max(0.001, min(self.drive.cell_seconds, self.ends_at - time.monotonic()))
+        left = self.ends_at - time.monotonic()
+        self.bound_by_run = left < self.drive.cell_seconds
+        return max(0.001, min(self.drive.cell_seconds, left))
 
     async def _async_handle_timeout(self, _timeout: float, _cell: Any = None) -> None:
         """Interrupt the cell, give it a moment to say where it was, and stop."""
         assert self.km is not None  # noqa: S101 - a cell is being executed
         assert self.kc is not None  # noqa: S101 - as above
-        of_the_run = time.monotonic() >= self.ends_at
         await ensure_async(self.km.interrupt_kernel())
         with suppress(Empty):
             await ensure_async(self.kc.shell_channel.get_msg(timeout=_GRACE_SECONDS))
             await asyncio.sleep(_POLL_SECONDS)  # what it printed travels on another socket
-        limit = self.drive.run_seconds if of_the_run else self.drive.cell_seconds
-        name = "deadline of the run" if of_the_run else "cell-deadline"
+        limit = self.drive.run_seconds if self.bound_by_run else self.drive.cell_seconds
+        name = "deadline of the run" if self.bound_by_run else "cell-deadline"
         raise Stopped(CellOutcome.TIMED_OUT, f"the {name} of {_seconds(limit)} passed")
 
     async def _async_poll_kernel_alive(self) -> None:
