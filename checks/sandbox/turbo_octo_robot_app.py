@@ -51,6 +51,7 @@ def verify(token: str, key: bytes, *, now: float) -> str:
 
     Raises:
         NotSignedIn: it is none of ours, or its time is over.
+
     """
     head, _, signature = token.rpartition(".")
     if not hmac.compare_digest(_sign(head, key), signature):

@@ -29,6 +29,7 @@ class Project:
         database: where runs of workflows are stored.
         faults: ``ci`` pushes a test that fails, ``vulnerable`` an old pin; ``tag`` withdraws the release's tag.
         name: ``owner/name`` as the API's paths hold it.
+
     """
 
     def __init__(self, folder: Path, database: Database, faults: Faults, name: str) -> None:

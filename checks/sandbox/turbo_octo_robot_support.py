@@ -44,8 +44,9 @@ class Support:
 
     Args:
         folder: where the mailbox (Maildir, with a folder ``Sent``) lies.
-        token: what a request to the tracker must carry; another answer than 401 needs it, as on GitHub.
+        token: what a request to the tracker must carry; without it the answer is 401, as on GitHub.
         faults: ``critical-bug`` leaves a P0 unanswered past its time, ``support`` a question and an e-mail.
+
     """
 
     def __init__(self, folder: Path, database: Database, faults: Faults, repository: str, token: str) -> None:

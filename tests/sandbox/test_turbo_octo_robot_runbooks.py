@@ -152,6 +152,9 @@ def test_the_rollback_rolls_back_and_can_be_undone(service: TurboOctoRobot, cata
         assert set(not_ok(results_of(catalogue, "undo-rollback", variables))) == {"release-tag"}
         operate(catalogue, "undo-rollback", variables, f"{run}-undo")
         assert {name: refs()[name] for name in before} == before
+    with pytest.raises(subprocess.CalledProcessError, match="exit status 1"):
+        operate(catalogue, "undo-rollback", variables, "01C")
+    assert {name: refs()[name] for name in before} == before
     bundle = next(service.backups.glob("*.bundle"))
     assert before["refs/tags/v2.0.0"] in service.project.repository.git("bundle", "list-heads", str(bundle))
 
