@@ -8,6 +8,16 @@ from datetime import datetime, timedelta
 from enum import Enum
 from pathlib import Path
 
+from checks.limits import Against as Against
+from checks.limits import Alignment as Alignment
+from checks.limits import Baseline as Baseline
+from checks.limits import BaselineUsed as BaselineUsed
+from checks.limits import FixedBaseline as FixedBaseline
+from checks.limits import Limit as Limit
+from checks.limits import Operator as Operator
+from checks.limits import Series as Series
+from checks.limits import Span as Span
+
 
 class Status(Enum):
     """What a judgement says, in the four states of monitoring plugins."""
@@ -75,37 +85,6 @@ class Trigger(Enum):
     OPERATOR = "operator"
 
 
-class Operator(Enum):
-    """How a limit compares an observed value with its bounds."""
-
-    ABOVE = ">"
-    AT_LEAST = ">="
-    BELOW = "<"
-    AT_MOST = "<="
-    EQUAL = "=="
-    DIFFERENT = "!="
-    BETWEEN = "between"
-    ANY = "any"
-
-
-@dataclass(frozen=True, slots=True)
-class Limit:
-    """A condition that an observed value breaks.
-
-    Attributes:
-        text: the condition as its author wrote it, in its canonical spacing (``> 500 ms``).
-        operator: how it compares.
-        bounds: no number for ``any``, two (low, high; both inclusive) for ``between``, else one; in `unit`.
-        unit: the unit the bounds are written in; empty where they are bare numbers.
-
-    """
-
-    text: str
-    operator: Operator
-    bounds: tuple[float, ...] = ()
-    unit: str = ""
-
-
 @dataclass(frozen=True, slots=True)
 class Environment:
     """Where a system lives: the settings that probes refer to as ``{name}``.
@@ -132,6 +111,13 @@ class Metric:
         runbook: the runbook to follow when it is broken (``system/name``), if any.
         fresh_for: how long a result speaks for now; ``None``: as long as the runbook that measured it says.
         source: the requirement rows that it fulfils.
+        green: where it is judged by bands, the one that is well; a value in no band is unknown.
+        every: how often it is measured; windows and baselines hold their samples to it.
+        series: what its samples are.
+        needs: how many samples an observation must rest on; fewer are unknown.
+        baseline: what is usual for it.
+        leave_warning, leave_critical: the condition to leave that status once it is entered.
+        stay: how long it is at least in a status that it entered.
 
     """
 
@@ -148,6 +134,14 @@ class Metric:
     runbook: str | None = None
     fresh_for: timedelta | None = None
     source: tuple[str, ...] = ()
+    green: Limit | None = None
+    every: timedelta | None = None
+    series: Series = Series.GAUGE
+    needs: int = 0
+    baseline: Baseline | FixedBaseline | None = None
+    leave_warning: Limit | None = None
+    leave_critical: Limit | None = None
+    stay: timedelta | None = None
 
     @property
     def slug(self) -> str:
@@ -163,6 +157,40 @@ class Contact:
     reach: str = ""
 
 
+class Rule(Enum):
+    """How many of a condition's states must be there."""
+
+    ALL = "all"
+    ANY = "any"
+    AT_LEAST = "at-least"
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """That a metric is in a status, or in a graver one."""
+
+    metric: str
+    at: Status = Status.CRITICAL
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A named combination of metrics' states that a decision rests on, such as when to roll back.
+
+    Attributes:
+        name: the slug within its system.
+        count: how many, for ``at-least``.
+
+    """
+
+    name: str
+    title: str
+    rule: Rule
+    states: tuple[State, ...]
+    count: int = 1
+    source: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class System:
     """One operated service, as its ``system.yml`` describes it."""
@@ -176,6 +204,7 @@ class System:
     owner: str = ""
     contacts: tuple[Contact, ...] = ()
     source: tuple[str, ...] = ()
+    conditions: Mapping[str, Condition] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,12 +294,13 @@ class Observation:
     """A value that was really measured.
 
     Attributes:
-        value: a finite number; booleans are 1 and 0.
+        value: a finite number; booleans are 1 and 0; a text (unit ``text``) is its fingerprint, and stands in `detail`.
         unit: the unit the value is in.
         measured_at: when, aware, in UTC.
         took: seconds that measuring needed.
         source: from what, secrets left out (``GET http://127.0.0.1:8001/metrics → error_rate``).
         detail: what else was seen on the way, one short line (``12 of 480 requests``).
+        samples: how many samples (requests, lines, rows) the value rests on; ``None`` where nobody counted.
 
     """
 
@@ -280,6 +310,7 @@ class Observation:
     took: float
     source: str
     detail: str = ""
+    samples: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,6 +335,7 @@ class Result:
         judged_at: when, aware, in UTC.
         cell: position of the cell in the evidence, counted from 0; ``None`` outside a notebook.
         step: number of the step; ``None`` outside a notebook.
+        baseline: the baseline that it was judged by; ``None`` where none was needed, or there was none.
 
     """
 
@@ -318,6 +350,7 @@ class Result:
     critical: str | None = None
     cell: int | None = None
     step: int | None = None
+    baseline: BaselineUsed | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -153,9 +153,11 @@ def _range(text: str | None, observed_in: str, shown_in: str) -> str:
         return ""
     try:
         limit = judge.parse_limit(text)
-        bounds = [_number(judge.convert(bound, limit.unit or observed_in, shown_in)) for bound in limit.bounds]
+        bounds = [_number(judge.convert(bound, observed_in, shown_in)) for bound in judge.drawn_bounds(limit, observed_in)]
     except DataError:
         return ""  # written in a language of limits that is no longer read
+    if len(bounds) < len(limit.bounds) or limit.operator not in _RANGES:
+        return ""  # of a baseline, a count in a window, a change or a text: no range of the value itself
     return _RANGES[limit.operator].format(*bounds) if not _below_zero(limit) else "~:" + bounds[0]
 
 
@@ -171,6 +173,8 @@ _RANGES: Mapping[Operator, str] = {
     Operator.EQUAL: "@{0}:{0}",
     Operator.DIFFERENT: "{0}:{0}",
     Operator.BETWEEN: "@{0}:{1}",
+    Operator.NOT_BETWEEN: "{0}:{1}",
+    Operator.OLDER: "{0}",
     Operator.ANY: "0",
 }
 

@@ -1,107 +1,135 @@
-"""From an observation and its limits to a status with a reason."""
+"""From what was measured, its limits and its history to a status with a reason."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from checks.errors import DataError
-from checks.judge.limits import plain_number
+from checks.judge.comparing import bounds_in
+from checks.judge.levels import Finding, Level, condition, find, levels_of
+from checks.judge.limits import TEXT_UNIT, plain_number
 from checks.judge.text import format_value
 from checks.judge.units import convert
-from checks.model import Limit, Metric, Observation, Operator, Result, Status, Unmeasured
+from checks.judge.windows import Broken, Sample
+from checks.model import Against, BaselineUsed, Limit, Metric, Observation, Result, Span, Status, Unmeasured
+
+_LONGEST_TEXT = 80
 
 
-def judge(metric: Metric, observation: Observation | Unmeasured, now: datetime) -> Result:
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    status: Status
+    reason: str
+    baseline: BaselineUsed | None = None
+
+
+def judge(metric: Metric, observation: Observation | Unmeasured, now: datetime, history: Sequence[Sample] = ()) -> Result:
     """Judge what was measured of a metric by the limits it has now.
 
     Args:
         metric: the metric with its limits.
         observation: what a probe or a cell gave; its unit may differ from the metric's if it measures the same.
         now: when it is judged, aware, in UTC.
+        history: what was measured of the metric before, in its unit, oldest first; windows, baselines, ``changes`` and
+            ``leave:`` are judged by it. What is missing from it makes them unknown, never ok.
 
     Returns:
-        The result: critical if that limit is broken, else warning if that one is, else ok; unknown if nothing was
-        measured, the value is no finite number, its unit cannot be compared, or the metric has no limit.
+        The result: the worst of its limits (critical > unknown > warning > ok); unknown if nothing was measured, the value
+        is no finite number, its unit cannot be compared, it rests on too few samples, lies in no band, or the metric has
+        no limit.
 
     """
-    status, reason = _verdict(metric, observation)
+    verdict = _verdict(metric, observation, now, history)
     return Result(
         system=metric.system,
         metric=metric.name,
         title=metric.title,
-        status=status,
-        reason=reason,
+        status=verdict.status,
+        reason=verdict.reason,
         judged_at=now,
         observation=observation if isinstance(observation, Observation) and math.isfinite(observation.value) else None,
         warning=metric.warning.text if metric.warning else None,
         critical=metric.critical.text if metric.critical else None,
+        baseline=verdict.baseline,
     )
 
 
-def breaks(limit: Limit, value: float, unit: str) -> bool:
-    """Whether a value breaks a limit.
-
-    Args:
-        limit: the condition.
-        value: a finite number in `unit`.
-        unit: its unit.
-
-    Raises:
-        DataError: the limit is written in a unit of another kind.
-        ValueError: the value is NaN or infinite; no comparison with it means anything.
-
-    """
-    if not math.isfinite(value):
-        raise ValueError(f"{value} cannot be judged")
-    # A bare bound is in the metric's own unit only where `require_same_dimension` allows it; convert holds that here too.
-    bounds = tuple(convert(bound, limit.unit, unit) for bound in limit.bounds)
-    match limit.operator:
-        case Operator.ANY:
-            return value > 0
-        case Operator.BETWEEN:
-            return bounds[0] <= value <= bounds[1]
-        case Operator.ABOVE:
-            return value > bounds[0]
-        case Operator.AT_LEAST:
-            return value >= bounds[0]
-        case Operator.BELOW:
-            return value < bounds[0]
-        case Operator.AT_MOST:
-            return value <= bounds[0]
-        case Operator.EQUAL:
-            return value == bounds[0]
-        case Operator.DIFFERENT:
-            return value != bounds[0]
-
-
-def _verdict(metric: Metric, observation: Observation | Unmeasured) -> tuple[Status, str]:
+def _verdict(metric: Metric, observation: Observation | Unmeasured, now: datetime, history: Sequence[Sample]) -> _Verdict:
     if isinstance(observation, Unmeasured):
-        return Status.UNKNOWN, observation.reason
+        return _Verdict(Status.UNKNOWN, observation.reason)
     if not math.isfinite(observation.value):
-        return Status.UNKNOWN, f"the value is {format_value(observation.value, '')}, which no limit can judge"
-    limits = [
-        (status, limit) for status, limit in ((Status.CRITICAL, metric.critical), (Status.WARNING, metric.warning)) if limit
-    ]
-    if not limits:
-        return Status.UNKNOWN, "no limit is declared, so nothing says whether this is well"
+        return _Verdict(Status.UNKNOWN, f"the value is {format_value(observation.value, '')}, which no limit can judge")
+    levels = levels_of(metric)
+    if not levels:
+        return _Verdict(Status.UNKNOWN, "no limit is declared, so nothing says whether this is well")
+    if metric.needs and (observation.samples is None or observation.samples < metric.needs):
+        rests = "nobody counted how many it rests on" if observation.samples is None else f"rests on {observation.samples:,}"
+        return _Verdict(Status.UNKNOWN, f"{_shown(observation, [])} needs {metric.needs:,} samples, {rests}")
     try:
-        for status, limit in limits:
-            if breaks(limit, observation.value, observation.unit):
-                return status, f"{_shown(observation, limit)} breaks {limit.text}"
+        value = convert(observation.value, observation.unit, metric.unit)
+        earlier = [(at, past) for at, past in history if at < observation.measured_at and math.isfinite(past)]
+        samples = [*earlier, (observation.measured_at, value)]
+        moment = max(now, observation.measured_at)
+        findings = [(level, find(metric, level, samples, observation.detail, moment)) for level in levels]
+        verdict = _worst(observation, findings)
+        if verdict.status is Status.OK and metric.green is not None:
+            inside = condition(metric, metric.green, samples, observation.detail, moment, verdict.baseline)
+            if inside.broken is not Broken.YES:
+                return _Verdict(Status.UNKNOWN, f"{_shown(observation, [metric.green])} lies in no band", verdict.baseline)
     except DataError as error:
-        return Status.UNKNOWN, f"the limit cannot judge a value in {observation.unit or 'bare numbers'}: {error.what}"
-    texts = [limit.text for _, limit in reversed(limits)]
-    shown = _shown(observation, *(limit for _, limit in limits))
-    return Status.OK, f"{shown} {'breaks neither ' + ' nor '.join(texts) if len(texts) > 1 else 'does not break ' + texts[0]}"
+        unit = observation.unit or "bare numbers"
+        return _Verdict(Status.UNKNOWN, f"the limit cannot judge a value in {unit}: {error.what}")
+    return verdict
 
 
-def _shown(observation: Observation, *limits: Limit) -> str:
+def _worst(observation: Observation, findings: list[tuple[Level, Finding]]) -> _Verdict:
+    baseline = next((finding.baseline for _, finding in findings if finding.baseline), None)
+    statuses = {Broken.NO: Status.OK, Broken.UNKNOWN: Status.UNKNOWN}
+    worst = Status.worst(statuses.get(finding.broken, level.status) for level, finding in findings)
+    limits = [level.limit for level, _ in findings]
+    shown = _shown(observation, limits, baseline)
+    if worst is Status.UNKNOWN:
+        return _Verdict(worst, next(finding.why for _, finding in findings if finding.broken is Broken.UNKNOWN), baseline)
+    if worst is not Status.OK:
+        level, finding = next(pair for pair in findings if pair[0].status is worst)
+        return _Verdict(worst, _broken(observation, level.limit, finding), baseline)
+    texts = [limit.text for limit in reversed(limits)]
+    notes = "; ".join(dict.fromkeys(finding.why for _, finding in reversed(findings) if finding.why))
+    reason = f"{shown} {'breaks neither ' + ' nor '.join(texts) if len(texts) > 1 else 'does not break ' + texts[0]}"
+    return _Verdict(worst, reason + (f" ({notes})" if notes else "") + _of(observation, baseline), baseline)
+
+
+def _broken(observation: Observation, limit: Limit, finding: Finding) -> str:
+    if finding.kept:
+        return f"{_shown(observation, [limit], finding.baseline)}: {limit.text} {finding.why}"
+    if limit.span is Span.COUNTED:
+        return f"{finding.why} breaks {limit.text}"
+    note = f" ({finding.why})" if finding.why and limit.span is None else ""
+    return f"{_shown(observation, [limit], finding.baseline)} breaks {limit.text}{note}{_of(observation, finding.baseline)}"
+
+
+def _of(observation: Observation, baseline: BaselineUsed | None) -> str:
+    """How the value stands to its baseline."""
+    if baseline is None:
+        return ""
+    share = 100 * convert(observation.value, observation.unit, baseline.unit) / baseline.value
+    return f"; it is {format_value(share, '%')} of {format_value(baseline.value, baseline.unit)}, {baseline.about}"
+
+
+def _shown(observation: Observation, limits: Sequence[Limit], baseline: BaselineUsed | None = None) -> str:
     """The value as text; in full where rounding would make it look like a bound that it is not."""
+    if observation.unit == TEXT_UNIT:
+        text = observation.detail
+        return f'"{text}"' if len(text) <= _LONGEST_TEXT else f'"{text[: _LONGEST_TEXT - 1]}…"'
     text = format_value(observation.value, observation.unit)
     for limit in limits:
-        for bound in limit.bounds:
-            exact = convert(bound, limit.unit, observation.unit)
+        relative = limit.against is Against.BASELINE
+        if limit.span is Span.COUNTED or (relative and (baseline is None or baseline.unit != observation.unit)):
+            continue
+        for exact in bounds_in(limit, observation.unit, baseline.value if baseline and relative else None):
             if exact != observation.value and format_value(exact, observation.unit) == text:
                 return f"{plain_number(observation.value)} {observation.unit}".rstrip()
     return text

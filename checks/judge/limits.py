@@ -1,6 +1,6 @@
-"""Limits as operators write them, read into a `Limit`.
+"""Limits as operators write them: read into a `Limit`, and printed again.
 
-`_FORMS` is the grammar: a window (``for 5m``), a rolling count (``in 1h``) or a baseline becomes one more form.
+`_FORMS` is the grammar. A condition may be followed by ``of baseline`` and by one window, ``for 15m`` or ``in 1h``.
 """
 
 from __future__ import annotations
@@ -8,15 +8,25 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from checks.errors import DataError
+from checks.judge.durations import DURATION, parse_duration, print_duration
+from checks.judge.pattern import compile_pattern
 from checks.judge.units import Dimension, comparable, describe, parse_unit
-from checks.model import Limit, Operator
+from checks.model import Against, Limit, Operator, Span
+
+TEXT_UNIT = "text"
+"""The unit of a metric whose observations are texts; only ``changes`` and patterns judge them."""
 
 _NUMBER = r"[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?"
-_EXAMPLES = "> 500 ms\n>= 99.9 %\n== 0\nany\nbetween 0.5 % and 2 %\nolder than 26 h"
-_READ_TODAY = "a comparison (>, >=, <, <=, ==, !=) with a number and a unit, `any`, `between … and …`, or `older than …`"
-_OPERATORS = {
+_EXAMPLES = "> 500 ms\n>= 99.9 %\nany\n> 70 % for 15m\n> 5 in 1h\n< 80 % of baseline\n+25 %\nolder than 26 h"
+_EXPECTED = (
+    "a comparison (>, >=, <, <=, ==, !=) with a number and a unit, `any`, `between … and …`, `older than …`, `+… %`, "
+    "`within … % of baseline`, `changes` or `matches /…/`; after it `of baseline`, `for …` or `in …` where needed"
+)
+_COMPARISONS = {
     ">": Operator.ABOVE,
     ">=": Operator.AT_LEAST,
     "≥": Operator.AT_LEAST,
@@ -27,12 +37,40 @@ _OPERATORS = {
     "!=": Operator.DIFFERENT,
     "≠": Operator.DIFFERENT,
 }
+PATTERNS = frozenset({Operator.MATCHES, Operator.NOT_MATCHES})
+_RANGES = frozenset({Operator.BETWEEN, Operator.NOT_BETWEEN})
+_UNCOUNTED = frozenset({Operator.OLDER, Operator.RISEN, Operator.FALLEN, Operator.WITHIN, Operator.NOT_WITHIN})
+_WINDOW = re.compile(rf"(.*?) (for|in) ({DURATION})")
+_OF_BASELINE = " of baseline"
 
 
+@dataclass(frozen=True, slots=True)
+class Form:
+    """One form of the grammar, as the reference page shows it.
+
+    Attributes:
+        name: how it is written, with … for what varies.
+        examples: texts of it.
+        broken: when a limit of this form is broken, in one sentence.
+
+    """
+
+    name: str
+    examples: tuple[str, ...]
+    broken: str
+
+
+def forms() -> tuple[Form, ...]:
+    """Every form that `parse_limit` reads: first the conditions, then what may follow one."""
+    return (*(form for _, _, form in _FORMS), *_FOLLOWING)
+
+
+@lru_cache(maxsize=2048)
 def parse_limit(text: str) -> Limit:
-    """Read a limit: ``> 500 ms``, ``>= 99.9 %``, ``any``, ``between 0.5 % and 2 %``, ``older than 26h``.
+    """Read a limit: ``> 500 ms``, ``any``, ``> 70 % for 15m``, ``> 5 in 1h``, ``< 80 % of baseline``, ``matches /…/``.
 
-    Spacing is free and the unit may have its long name; the limit's own text has one spacing and the short name.
+    A limit says what breaks it. Spacing is free and a unit may have its long name; the limit's own text has one spacing
+    and the short name.
 
     Args:
         text: the condition that breaks the limit.
@@ -41,14 +79,31 @@ def parse_limit(text: str) -> Limit:
         The limit; reading its `text` again gives an equal one.
 
     Raises:
-        DataError: the text is no limit, or one that is not read today (windows, rolling counts, baselines, patterns).
+        DataError: the text is no limit.
 
     """
     plain = " ".join(text.split())
-    for pattern, form in _FORMS:
-        if match := pattern.fullmatch(plain):
-            return form(plain, *match.groups())
-    raise _refused(plain, "this limit is not understood")
+    if match := _PATTERN.fullmatch(text.strip()):
+        return _printed(_matches(*match.groups()))
+    window = _WINDOW.fullmatch(plain)
+    condition = _condition(window.group(1) if window else plain, plain)
+    return _printed(_over(condition, Span(window.group(2)), window.group(3), plain) if window else condition)
+
+
+def print_limit(limit: Limit) -> str:
+    """The canonical text of a limit, from its parts alone."""
+    numbers = [f"{plain_number(bound)} {limit.unit}".rstrip() for bound in limit.bounds]
+    match limit.operator:
+        case Operator.ANY | Operator.CHANGES:
+            text = limit.operator.value
+        case Operator.MATCHES | Operator.NOT_MATCHES:
+            text = f"{limit.operator.value} /{limit.pattern}/"
+        case Operator.RISEN | Operator.FALLEN:
+            text = limit.operator.value + numbers[0]
+        case _:
+            text = f"{limit.operator.value} {' and '.join(numbers)}"
+            text += _OF_BASELINE if limit.against is Against.BASELINE else ""
+    return text if limit.span is None else f"{text} {limit.span.value} {print_duration(limit.window)}"
 
 
 def require_same_dimension(limit: Limit, unit: str) -> None:
@@ -63,7 +118,17 @@ def require_same_dimension(limit: Limit, unit: str) -> None:
 
     """
     measured = parse_unit(unit)
-    if limit.operator is Operator.ANY:
+    of_text = unit == TEXT_UNIT
+    if limit.operator is Operator.CHANGES and limit.span is not Span.HELD:
+        return
+    if of_text is not (limit.operator in PATTERNS):
+        raise DataError(
+            f"the limit `{limit.text}` cannot judge {'a text' if of_text else describe(measured)}",
+            expected="`matches /…/` or `changes`" if of_text else f"a limit in {describe(measured)}",
+            found=limit.text,
+            remedy="judge the text by a pattern" if of_text else f"compare numbers, or give the metric the unit {TEXT_UNIT}",
+        )
+    if not limit.bounds or limit.against is Against.BASELINE:
         return
     written = parse_unit(limit.unit)
     if not comparable(written, measured):
@@ -83,25 +148,57 @@ def plain_number(number: float) -> str:
     return str(int(number)) if number == int(number) and abs(number) < 1e15 else repr(number)
 
 
-def _comparison(text: str, operator: str, number: str, unit: str) -> Limit:
+def _printed(limit: Limit) -> Limit:
+    return replace(limit, text=print_limit(limit))
+
+
+def _condition(text: str, whole: str) -> Limit:
+    for pattern, read, _ in _FORMS:
+        if match := pattern.fullmatch(text):
+            return read(whole, *match.groups())
+    raise _refused(whole, "this limit is not understood")
+
+
+def _over(condition: Limit, span: Span, duration: str, text: str) -> Limit:
+    try:
+        window = parse_duration(duration)
+    except ValueError as error:
+        raise _refused(text, str(error)) from error
+    if span is Span.COUNTED and (condition.operator in _UNCOUNTED or condition.against is Against.BASELINE):
+        raise _refused(text, "`in` counts what happened, so its condition is a number of things, `any` or `changes`")
+    if condition.operator in PATTERNS:
+        raise _refused(text, "a pattern judges the latest text only, so it has no window")
+    if span is Span.HELD and condition.operator is Operator.CHANGES:
+        raise _refused(text, "a change is a moment, so it cannot hold; write `changes in …`")
+    return replace(condition, span=span, window=window)
+
+
+def _comparison(text: str, operator: str, number: str, rest: str) -> Limit:
     bound = _number(text, number)
-    name = _unit(text, unit)
-    kind = _OPERATORS[operator]
-    return Limit(f"{kind.value} {_quantity(bound, name)}", kind, (bound,), name)
+    kind = _COMPARISONS[operator]
+    if rest.endswith(_OF_BASELINE):
+        return Limit("", kind, (bound,), _percent(text, rest), Against.BASELINE)
+    return Limit("", kind, (bound,), _unit(text, rest))
 
 
 def _any(_text: str) -> Limit:
-    return Limit("any", Operator.ANY)
+    return Limit("", Operator.ANY)
 
 
-def _between(text: str, low: str, low_unit: str, high: str, high_unit: str) -> Limit:
-    name = _unit(text, high_unit)
+def _changes(_text: str) -> Limit:
+    return Limit("", Operator.CHANGES)
+
+
+def _between(text: str, negation: str | None, low: str, low_unit: str, high: str, rest: str) -> Limit:
+    of_baseline = rest.endswith(_OF_BASELINE)
+    name = _percent(text, rest) if of_baseline else _unit(text, rest)
     if low_unit.strip() and _unit(text, low_unit) != name:
         raise _refused(text, "both bounds need the same unit")
     bounds = (_number(text, low), _number(text, high))
     if bounds[0] > bounds[1]:
-        raise _refused(text, "the lower bound stands after the higher one, so nothing could break this limit")
-    return Limit(f"between {_quantity(bounds[0], name)} and {_quantity(bounds[1], name)}", Operator.BETWEEN, bounds, name)
+        raise _refused(text, "the lower bound stands after the higher one, so nothing lies between them")
+    kind = Operator.NOT_BETWEEN if negation else Operator.BETWEEN
+    return Limit("", kind, bounds, name, Against.BASELINE if of_baseline else Against.FIGURE)
 
 
 def _older(text: str, number: str, unit: str) -> Limit:
@@ -111,19 +208,106 @@ def _older(text: str, number: str, unit: str) -> Limit:
     bound = _number(text, number)
     if bound < 0:
         raise _refused(text, "an age is not negative")
-    return Limit(f"older than {_quantity(bound, name)}", Operator.ABOVE, (bound,), name)
+    return Limit("", Operator.OLDER, (bound,), name)
 
 
-_FORMS: tuple[tuple[re.Pattern[str], Callable[..., Limit]], ...] = (
-    (re.compile(r"any"), _any),
-    (re.compile(rf"between ({_NUMBER})(.*?) and ({_NUMBER})(.*)"), _between),
-    (re.compile(rf"older than ({_NUMBER})(.*)"), _older),
-    (re.compile(rf"(>=|<=|==|!=|[><≥≤≠]) ?({_NUMBER})(.*)"), _comparison),
+def _risen(text: str, sign: str, number: str) -> Limit:
+    bound = _number(text, number)
+    if bound == 0:
+        raise _refused(text, "a rise of 0 % is always there")
+    if sign == "-" and bound > 100:
+        raise _refused(text, "nothing falls by more than 100 %, so nothing could break this limit")
+    return Limit("", Operator(sign), (bound,), "%", Against.BASELINE)
+
+
+def _within(text: str, negation: str | None, outside: str | None, number: str) -> Limit:
+    bound = _number(text, number)
+    if bound < 0:
+        raise _refused(text, "a distance from the baseline is not negative")
+    return Limit("", Operator.NOT_WITHIN if negation or outside else Operator.WITHIN, (bound,), "%", Against.BASELINE)
+
+
+def _matches(negation: str | None, pattern: str) -> Limit:
+    compile_pattern(pattern)
+    return Limit("", Operator.NOT_MATCHES if negation else Operator.MATCHES, pattern=pattern)
+
+
+_PATTERN = re.compile(r"(not )?matches /(.*)/")
+_FORMS: tuple[tuple[re.Pattern[str], Callable[..., Limit], Form], ...] = (
+    (
+        re.compile(rf"(>=|<=|==|!=|[><≥≤≠]) ?({_NUMBER})(.*)"),
+        _comparison,
+        Form(
+            "> … · >= … · < … · <= … · == … · != …",
+            ("> 500 ms", "< 99.9 %", "!= 60 min"),
+            "The value is above, at least, below, at most, exactly or anything but the number.",
+        ),
+    ),
+    (re.compile(r"any"), _any, Form("any", ("any",), "The value is above zero: the first occurrence breaks it.")),
+    (
+        re.compile(rf"(not )?between ({_NUMBER})(.*?) and ({_NUMBER})(.*)"),
+        _between,
+        Form(
+            "between … and … · not between … and …",
+            ("between 0.5 % and 2 %", "not between 6 and 8"),
+            "The value lies between the two numbers, each of them included; with `not`, below the first or above the second.",
+        ),
+    ),
+    (
+        re.compile(rf"older than ({_NUMBER})(.*)"),
+        _older,
+        Form("older than …", ("older than 26 h",), "The age that was measured is above this one."),
+    ),
+    (
+        re.compile(r"([+-]) ?(\d+(?:\.\d+)?(?:[eE][+-]?\d+)?) ?%(?: of baseline)?"),
+        _risen,
+        Form(
+            "+… % · -… %",
+            ("+25 %", "-20 %"),
+            "The value is at least that much above the baseline; with a minus, at least that much below it.",
+        ),
+    ),
+    (
+        re.compile(rf"(?:(not )?within|(outside)) ({_NUMBER}) ?% of baseline"),
+        _within,
+        Form(
+            "within … % of baseline · not within … % of baseline",
+            ("within 10 % of baseline", "not within 10 % of baseline"),
+            "The value lies no farther from the baseline than that, in either direction; with `not`, farther.",
+        ),
+    ),
+    (
+        re.compile(r"changes"),
+        _changes,
+        Form("changes", ("changes",), "The value is another one than in the sample before."),
+    ),
+    (
+        _PATTERN,
+        lambda _text, *groups: _matches(*groups),
+        Form(
+            "matches /…/ · not matches /…/",
+            (r"not matches /^v\d+\.\d+\.\d+$/",),
+            "The pattern is found in the text; with `not`, it is not found.",
+        ),
+    ),
 )
-
-
-def _quantity(number: float, unit: str) -> str:
-    return f"{plain_number(number)} {unit}".rstrip()
+_FOLLOWING = (
+    Form(
+        "… % of baseline",
+        ("< 80 % of baseline", "> 120 % of baseline for 10m"),
+        "The number is a share of what is usual for the metric, as its `baseline:` says.",
+    ),
+    Form(
+        "… for …",
+        ("> 70 % for 15m", "> 10 % for 5m"),
+        "Every sample since then broke the condition, and no gap between two of them is longer than twice `every:`.",
+    ),
+    Form(
+        "… in …",
+        ("> 5 in 1h", "any in 5m", "changes in 24h"),
+        "What happened in that time breaks the condition: events are summed, rises of a counter too, a restart at zero included.",
+    ),
+)
 
 
 def _number(text: str, number: str) -> float:
@@ -135,16 +319,25 @@ def _number(text: str, number: str) -> float:
 
 def _unit(text: str, unit: str) -> str:
     try:
-        return str(parse_unit(unit))
+        name = str(parse_unit(unit))
     except DataError as error:
         raise _refused(text, f"`{unit.strip()}` after the number is no unit") from error
+    if name == TEXT_UNIT:
+        raise _refused(text, "a text has no size; judge it by `matches /…/`")
+    return name
+
+
+def _percent(text: str, rest: str) -> str:
+    if rest.removesuffix(_OF_BASELINE).strip() not in ("%", "percent"):
+        raise _refused(text, "of a baseline one takes a percentage")
+    return "%"
 
 
 def _refused(text: str, what: str) -> DataError:
     return DataError(
         what if f"`{text}`" in what else f"`{text}`: {what}",
-        expected=_READ_TODAY,
+        expected=_EXPECTED,
         found=text,
-        remedy="write one condition in one of these forms; windows (for, in), baselines and patterns are not read yet",
+        remedy="write one condition in one of these forms",
         example=_EXAMPLES,
     )

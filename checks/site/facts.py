@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 from zoneinfo import ZoneInfo
 
-from checks.judge import convert
+from checks.judge import drawn_bounds
 from checks.model import Limit, Metric, Result, Run, Runbook, Status
 from checks.site.evidence import Archive
 
@@ -161,10 +161,8 @@ def overdue_since(runbook: Runbook, last: Run | None, now: datetime) -> datetime
 
 
 def bound(limit: Limit | None, metric: Metric) -> tuple[float, ...]:
-    """The bounds of a limit in the metric's unit."""
-    if limit is None:
-        return ()
-    return tuple(convert(value, limit.unit, metric.unit) if limit.unit else value for value in limit.bounds)
+    """The bounds of a limit on the scale of the metric's values; none where they are of something else, such as a baseline."""
+    return () if limit is None else drawn_bounds(limit, metric.unit)
 
 
 def _fires(runbook: Runbook, moment: datetime, *, reverse: bool) -> datetime | None:

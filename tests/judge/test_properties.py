@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 
 import pytest
@@ -9,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from checks.errors import DataError
-from checks.judge import breaks, convert, format_value, judge, parse_limit
+from checks.judge import breaks, convert, format_value, judge, parse_limit, print_limit
 from checks.judge.units import BINARY_SIZES, DECIMAL_SIZES, TIMES
-from checks.model import Limit, Metric, Observation, Operator, Status, Unmeasured
+from checks.model import Against, Limit, Metric, Observation, Operator, Span, Status, Unmeasured
 
 NOW = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
 SIZES = DECIMAL_SIZES | BINARY_SIZES
@@ -20,24 +21,60 @@ numbers = st.floats(allow_nan=False, allow_infinity=False)
 units = st.sampled_from(UNITS)
 
 
+WINDOWS = st.integers(min_value=1, max_value=366 * 86400).map(lambda seconds: timedelta(seconds=seconds))
+COMPARISONS = [Operator.ABOVE, Operator.AT_LEAST, Operator.BELOW, Operator.AT_MOST, Operator.EQUAL, Operator.DIFFERENT]
+
+
+def _number(value: float) -> float:
+    return value + 0.0
+
+
 @st.composite
 def limits(draw: st.DrawFn) -> Limit:
-    """A limit in its canonical text."""
-    form = draw(st.sampled_from(["comparison", "any", "between", "older"]))
-    if form == "any":
-        return parse_limit("any")
-    if form == "between":
-        low, high = sorted((draw(numbers), draw(numbers)))
-        unit = draw(units)
-        return parse_limit(f"between {low!r} {unit} and {high!r} {unit}")
-    if form == "older":
-        return parse_limit(f"older than {abs(draw(numbers))!r} {draw(st.sampled_from(list(TIMES)))}")
-    return parse_limit(f"{draw(st.sampled_from(['>', '>=', '<', '<=', '==', '!=']))} {draw(numbers)!r} {draw(units)}")
+    """A limit that judges one number by itself, built from its parts."""
+    operator = draw(st.sampled_from([*COMPARISONS, Operator.ANY, Operator.BETWEEN, Operator.NOT_BETWEEN, Operator.OLDER]))
+    if operator is Operator.ANY:
+        limit = Limit("", operator)
+    elif operator in (Operator.BETWEEN, Operator.NOT_BETWEEN):
+        limit = Limit("", operator, tuple(sorted((_number(draw(numbers)), _number(draw(numbers))))), draw(units))
+    elif operator is Operator.OLDER:
+        limit = Limit("", operator, (abs(draw(numbers)),), draw(st.sampled_from(list(TIMES))))
+    else:
+        limit = Limit("", operator, (_number(draw(numbers)),), draw(units))
+    return replace(limit, text=print_limit(limit))
 
 
-@given(limits())
-def test_reading_a_limits_text_gives_the_same_limit(limit: Limit) -> None:
-    """A limit's own text is a complete and canonical way to write it."""
+@st.composite
+def any_limits(draw: st.DrawFn) -> Limit:
+    """A limit of any form, built from its parts."""
+    form = draw(st.sampled_from(["figure", "share", "moved", "near", "changes", "pattern"]))
+    shares = st.floats(min_value=0, max_value=1e6, exclude_min=True)
+    if form == "pattern":
+        pattern = draw(st.sampled_from([r"^v\d+", "a  b", "/", r"\/", "[a-z]{2,3}|x*", " ", "for 5m", "(?:é|ß)$"]))
+        limit = Limit("", draw(st.sampled_from([Operator.MATCHES, Operator.NOT_MATCHES])), pattern=pattern)
+        return replace(limit, text=print_limit(limit))
+    if form == "figure":
+        limit = draw(limits())
+    elif form == "changes":
+        limit = Limit("", Operator.CHANGES)
+    else:
+        operators = {
+            "share": COMPARISONS,
+            "moved": [Operator.RISEN, Operator.FALLEN],
+            "near": [Operator.WITHIN, Operator.NOT_WITHIN],
+        }[form]
+        bounds = (draw(shares if form != "moved" else st.floats(min_value=1e-9, max_value=100)),)
+        limit = Limit("", draw(st.sampled_from(operators)), bounds, "%", Against.BASELINE)
+    counted = limit.operator is Operator.CHANGES or (form == "figure" and limit.operator is not Operator.OLDER)
+    spans = [None, *([Span.HELD] if form != "changes" else []), *([Span.COUNTED] if counted else [])]
+    span = draw(st.sampled_from(spans))
+    limit = replace(limit, span=span, window=draw(WINDOWS) if span else timedelta(0))
+    return replace(limit, text=print_limit(limit))
+
+
+@given(any_limits())
+def test_what_is_printed_is_read_as_the_same_limit(limit: Limit) -> None:
+    """Every limit there can be has a text, and reading that text gives the limit back, part by part."""
     assert parse_limit(limit.text) == limit
 
 

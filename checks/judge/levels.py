@@ -1,0 +1,174 @@
+"""One limit of a metric over its samples: entered, held, left again."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from checks.judge import windows
+from checks.judge.baselines import baseline_of
+from checks.judge.comparing import bounds_in, compare, matches
+from checks.judge.limits import PATTERNS
+from checks.judge.text import format_value
+from checks.judge.windows import Broken, Samples
+from checks.model import Against, BaselineUsed, Limit, Metric, Operator, Span, Status
+
+_LONGEST_REPLAY = 1000
+"""How many of the latest samples are looked through for when a status was entered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """A status that a metric may have: the limit that enters it, and the condition that leaves it."""
+
+    status: Status
+    limit: Limit
+    leave: Limit | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What came of one limit.
+
+    Attributes:
+        broken: whether its status is entered, and not yet left.
+        why: what was seen beyond the value itself; where unknown, what is missing.
+        baseline: what it was compared with, where it was.
+        kept: whether it is only kept since an earlier sample, by ``leave:`` or ``stay:``.
+
+    """
+
+    broken: Broken
+    why: str = ""
+    baseline: BaselineUsed | None = None
+    kept: bool = False
+
+
+def levels_of(metric: Metric) -> list[Level]:
+    """The levels of a metric, the gravest first."""
+    declared = (
+        (Status.CRITICAL, metric.critical, metric.leave_critical),
+        (Status.WARNING, metric.warning, metric.leave_warning),
+    )
+    return [Level(status, limit, leave) for status, limit, leave in declared if limit is not None]
+
+
+def find(metric: Metric, level: Level, samples: Samples, text: str, now: datetime) -> Finding:
+    """Judge a level by everything that is known.
+
+    Args:
+        metric: the metric.
+        level: its level.
+        samples: its samples in its unit, oldest first; the last one is what was just measured.
+        text: the text that was just measured, where the metric is one.
+        now: the time.
+
+    Raises:
+        DataError: the limit is written in a unit of another kind.
+
+    """
+    baseline: BaselineUsed | None = None
+    if any(limit.against is Against.BASELINE for limit in (level.limit, level.leave) if limit is not None):
+        found = baseline_of(metric, samples, now, level.limit.window if level.limit.span is Span.HELD else timedelta(0))
+        if isinstance(found, str):
+            return Finding(Broken.UNKNOWN, f"{level.limit.text}: {found}")
+        baseline = found
+    if level.leave is None and metric.stay is None:
+        return condition(metric, level.limit, samples, text, now, baseline)
+    return _replayed(metric, level, samples, text, now, baseline)
+
+
+def condition(metric: Metric, limit: Limit, samples: Samples, text: str, now: datetime, baseline: BaselineUsed | None) -> Finding:
+    """Whether a condition is broken at a moment, by the samples up to then.
+
+    Raises:
+        DataError: the condition is written in a unit of another kind.
+
+    """
+    if limit.operator in PATTERNS:
+        return Finding(Broken.YES if matches(limit, text) else Broken.NO)
+    if limit.operator is Operator.CHANGES and limit.span is None:
+        return _told(limit, windows.changed(samples), baseline)
+    bounds = bounds_in(limit, metric.unit, baseline.value if baseline else None)
+    if limit.span is None:
+        return _told(limit, windows.Seen(_yes(compare(limit.operator, samples[-1][1], bounds))), baseline)
+    if metric.every is None:
+        return Finding(Broken.UNKNOWN, f"{limit.text}: nothing says how often the metric is measured (every:)", baseline)
+    if limit.operator is Operator.CHANGES:
+        seen = windows.changed_in(samples, now, limit.window, metric.every)
+    elif limit.span is Span.HELD:
+        seen = windows.held(lambda value: compare(limit.operator, value, bounds), samples, now, limit.window, metric.every)
+    else:
+        seen = windows.counted(
+            lambda number: compare(limit.operator, number, bounds),
+            limit.operator,
+            max(bounds, default=0.0),
+            samples,
+            now,
+            limit.window,
+            metric.every,
+            metric.series,
+        )
+    return _told(limit, seen, baseline)
+
+
+def _yes(broken: bool) -> Broken:
+    return Broken.YES if broken else Broken.NO
+
+
+def _told(limit: Limit, seen: windows.Seen, baseline: BaselineUsed | None) -> Finding:
+    return Finding(seen.broken, f"{limit.text}: {seen.text}" if seen.broken is Broken.UNKNOWN else seen.text, baseline)
+
+
+def _replayed(metric: Metric, level: Level, samples: Samples, text: str, now: datetime, baseline: BaselineUsed | None) -> Finding:
+    """Follow a level through the samples: it is left only by its own condition, and after its minimum stay.
+
+    Before the first sample nobody knows whether it was entered, so both are followed until a sample settles it.
+    """
+    recent: Sequence[windows.Sample] = samples[-_LONGEST_REPLAY:]
+    skipped = len(samples) - len(recent)
+    inside: datetime | None = recent[0][0]
+    outside = True
+    windowed = any(limit.span for limit in (level.limit, level.leave) if limit is not None)
+    latest = Finding(Broken.UNKNOWN)
+    for number, (moment, _) in enumerate(recent, start=skipped + 1):
+        at = now if number == len(samples) else moment
+        past = samples[:number] if windowed else samples[max(0, number - 2) : number]
+        latest = condition(metric, level.limit, past, text, at, baseline)
+        if latest.broken is Broken.YES:
+            inside, outside = (inside if inside and not outside else moment), False
+            continue
+        if inside is not None and moment - inside >= (metric.stay or timedelta(0)):
+            left = _left(metric, level, latest, past, text, at, baseline)
+            outside = outside or left is not Broken.NO
+            inside = None if left is Broken.YES else inside
+        if latest.broken is Broken.UNKNOWN:
+            inside = inside or moment
+    if latest.broken is Broken.YES or inside is None:
+        return latest
+    until = f"until {level.leave.text}" if level.leave else ""
+    since = metric.stay and f"at least {format_value(math.ceil(metric.stay.total_seconds()), 's')}"
+    rule = " and ".join(part for part in (until, since) if part)
+    if outside and latest.broken is Broken.UNKNOWN:
+        return latest
+    if outside:
+        why = f"{level.limit.text}: kept {rule}, and no sample says whether it was broken before"
+        return Finding(Broken.UNKNOWN, why, baseline)
+    return Finding(Broken.YES, f"was broken at {inside:%Y-%m-%d %H:%M} UTC, and is kept {rule}", baseline, kept=True)
+
+
+def _left(
+    metric: Metric,
+    level: Level,
+    entered: Finding,
+    past: Samples,
+    text: str,
+    at: datetime,
+    baseline: BaselineUsed | None,
+) -> Broken:
+    """Whether the condition to leave is there; without one, that the limit is not broken any more."""
+    if level.leave is not None:
+        return condition(metric, level.leave, past, text, at, baseline).broken
+    return {Broken.YES: Broken.NO, Broken.NO: Broken.YES, Broken.UNKNOWN: Broken.UNKNOWN}[entered.broken]
