@@ -2,51 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min|m|h|d|w)")
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
-
-
-def parse_duration(text: object) -> timedelta:
-    """Read ``90s``, ``5m``, ``26h``, ``7d`` or ``1h 30m``.
-
-    Raises:
-        ValueError: the text is not one or more numbers with a unit of ms, s, m, min, h, d or w, or is not above zero.
-
-    """
-    if isinstance(text, timedelta):
-        return text
-    parts = _DURATION.findall(str(text))
-    if not parts or _DURATION.sub("", str(text)).strip():
-        raise ValueError("expected a duration such as 90s, 5m, 26h or 7d")
-    total = timedelta(seconds=sum(float(number) * _SECONDS[unit] for number, unit in parts))
-    if total <= timedelta(0):
-        raise ValueError("expected a duration above zero, such as 5m")
-    return total
-
-
-def _is_regex(text: str) -> str:
-    try:
-        re.compile(text)
-    except re.error as error:
-        raise ValueError(f"expected a regular expression: {error}") from error
-    return text
-
-
-Duration = Annotated[timedelta, BeforeValidator(parse_duration, json_schema_input_type=str)]
-Regex = Annotated[str, AfterValidator(_is_regex)]
-Statistic = Literal["median", "mean", "min", "max", "p50", "p95", "p99"]
-
-
-class Declaration(BaseModel):
-    """What a part of the catalogue may hold; a key it does not know is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+from checks.catalogue._declaration import Declaration as Declaration
+from checks.catalogue._declaration import Duration as Duration
+from checks.catalogue._declaration import Regex as Regex
+from checks.catalogue._declaration import Statistic as Statistic
+from checks.catalogue._declaration import parse_duration as parse_duration
 
 
 class HttpProbe(Declaration):
