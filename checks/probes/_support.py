@@ -39,7 +39,9 @@ class Measuring:
     settled: Settled
     started: float = field(default_factory=time.perf_counter)
 
-    def gave(self, value: object, unit: str, detail: str = "", *, name: str = "the value") -> Observation | Unmeasured:
+    def gave(
+        self, value: object, unit: str, detail: str = "", *, name: str = "the value", samples: int | None = None
+    ) -> Observation | Unmeasured:
         """The observation, if the value is a finite number or a boolean; otherwise what it is instead.
 
         Args:
@@ -47,6 +49,7 @@ class Measuring:
             unit: the unit it is in.
             detail: what else was seen, one short line.
             name: what the value is called where it was found, for the reason.
+            samples: how many requests, lines or rows the value rests on, where they were counted.
 
         """
         if not isinstance(value, bool | int | float):
@@ -57,7 +60,7 @@ class Measuring:
             return self.failed(f"{name} is too large for a number in {self.source}")
         if not math.isfinite(number):
             return self.failed(f"{name} is {'not a number' if math.isnan(number) else 'infinite'} in {self.source}")
-        return Observation(number, unit, self.now, self._took(), self._told(self.source), self._told(detail))
+        return Observation(number, unit, self.now, self._took(), self._told(self.source), self._told(detail), samples)
 
     def failed(self, reason: str) -> Unmeasured:
         """That there is no observation, and why."""

@@ -1,0 +1,90 @@
+"""Which hosts a probe may speak to: those that the environment's settings name, and no other."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from urllib.parse import SplitResult, urlsplit
+
+from checks.catalogue.environment import Settled
+
+DEFAULT_PORTS = {"http": 80, "https": 443, "redis": 6379, "rediss": 6379}
+"""The port that an address without one means, by its scheme."""
+
+_HOST = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]"
+_BARE = re.compile(rf"({_HOST})(?::(\d{{1,5}}))?")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A host and a port to connect to; a host without a port stands for all of its ports."""
+
+    host: str
+    port: int | None
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port is None else f"{host}:{self.port}"
+
+
+class NoTarget(Exception):
+    """An address that names no host, or one that the environment does not name; its text is the reason."""
+
+
+def target_of(address: str) -> Target:
+    """The host and port of a URL, or of ``host`` and ``host:port``.
+
+    Raises:
+        NoTarget: there is no host in it, or its port is none.
+
+    """
+    if "://" not in address:
+        bare = _BARE.fullmatch(address.strip())
+        if bare is None:
+            raise NoTarget(f"this is no address: {without_userinfo(address)}")
+        return Target(_plain(bare.group(1)), int(bare.group(2)) if bare.group(2) else None)
+    try:
+        parts = urlsplit(address)
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        raise NoTarget(f"this is no address: {error}") from error
+    if not host:
+        raise NoTarget("this is no address: it names no host")
+    return Target(_plain(host), port or DEFAULT_PORTS.get(parts.scheme.lower()))
+
+
+def refuse_strangers(address: str, settled: Settled) -> Target:
+    """Give the target of an address, if a setting of the environment names it.
+
+    A setting that is a URL names its host and port, and with http on its usual port the encrypted side too; a setting
+    that is only a host names each of its ports.
+
+    Raises:
+        NoTarget: no setting names it.
+
+    """
+    wanted = target_of(address)
+    for value in settled.values.values():
+        try:
+            named = target_of(value)
+        except NoTarget:
+            continue
+        if named.host != wanted.host:
+            continue
+        encrypted = (named.port, wanted.port) == (80, 443) and value.lower().startswith("http:")
+        if named.port is None or named.port == wanted.port or encrypted:
+            return wanted
+    raise NoTarget(f"{wanted} is no host of the environment {settled.environment}; only what its settings name is asked")
+
+
+def without_userinfo(url: str) -> str:
+    """The address without the user and the password that may stand before its host."""
+    try:
+        parts: SplitResult = urlsplit(url)
+    except ValueError:
+        return re.sub(r"//[^/]*@", "//", url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+
+def _plain(host: str) -> str:
+    return host.strip("[]").rstrip(".").lower()
