@@ -15,28 +15,43 @@ from checks.catalogue._declaration import parse_duration as parse_duration
 
 
 class HttpProbe(Declaration):
-    """A request, and what is taken from its answer.
+    """A request to a host that the environment's settings name, and what is taken from its answer.
 
-    ``json`` takes the number at `select`; ``time`` the time of `repeat` requests to the last byte; ``availability``
-    the share of `repeat` requests that were answered with a status below 400; ``status`` the HTTP status.
+    ``json`` takes the number at `select`, ``text`` the number in the first group of `match` (of a pattern without a
+    group: whether it is found), ``header`` the number in a header, or the age of the date in it. ``time`` is how long
+    `repeat` requests took: ``total`` to the last byte, or a `part` of it: ``dns``, ``connect``, ``tls``, or
+    ``first-byte``, from the request sent to the head of the answer. ``availability`` is the share of `repeat` requests that
+    were answered with a status below 400, ``status`` the HTTP status, ``redirects`` how many lead to the answer.
     """
 
     kind: Literal["http"]
     url: str = Field(description="An address; {name} stands for a setting of the environment.")
-    measure: Literal["json", "time", "availability", "status"] = "json"
+    measure: Literal["json", "time", "availability", "status", "text", "header", "redirects"] = "json"
     select: str | None = Field(None, description="A JMESPath expression to a number.")
+    match: Regex | None = Field(None, description="A regular expression; ^ and $ are the ends of lines.")
+    header: str | None = Field(None, description="The name of a header of the answer, such as Last-Modified.")
+    part: Literal["dns", "connect", "tls", "first-byte", "total"] = "total"
     method: Literal["GET", "HEAD"] = "GET"
     headers: dict[str, str] = Field(default_factory=dict)
     repeat: int = Field(1, ge=1, le=1000)
     statistic: Statistic = "median"
+    authority: str | None = Field(None, description="A PEM file of the authorities to trust; without it, the machine's.")
     timeout: Duration = timedelta(seconds=10)
 
     @model_validator(mode="after")
-    def _select_goes_with_json(self) -> HttpProbe:
+    def _options_go_with_their_measure(self) -> HttpProbe:
         if self.measure == "json" and not self.select:
             raise ValueError("expected `select:`, the JMESPath of the number, beside `measure: json`")
         if self.measure != "json" and self.select:
             raise ValueError("expected no `select:`; it goes with `measure: json`")
+        if self.measure == "text" and not self.match:
+            raise ValueError("expected `match:`, a regular expression whose first group is the number, beside `measure: text`")
+        if self.match and self.measure not in ("text", "header"):
+            raise ValueError("expected no `match:`; it goes with `measure: text` and `measure: header`")
+        if (self.measure == "header") != bool(self.header):
+            raise ValueError("expected `header:` beside `measure: header`, and only there")
+        if self.part != "total" and self.measure != "time":
+            raise ValueError("expected no `part:`; it goes with `measure: time`")
         return self
 
 

@@ -5,6 +5,7 @@ import json
 import socket
 import struct
 import time
+import zlib
 from collections.abc import Callable
 from itertools import cycle
 from typing import Any
@@ -13,10 +14,28 @@ import pytest
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from checks.model import Observation
-from tests.probes.conftest import Handler, HostileServer, measured, reason_of, settings, value_of
+from checks.catalogue.environment import Settled
+from checks.errors import DataError
+from checks.model import Observation, Unmeasured
+from tests.probes import conftest
+from tests.probes.conftest import Handler, HostileServer, settings
 
 Hostile = Callable[[Handler], HostileServer]
+
+
+def measured(probe: dict[str, Any], unit: str = "", settled: Settled | None = None) -> Observation | Unmeasured:
+    """What measuring gives in an environment that names the probe's own host, unless told otherwise."""
+    return conftest.measured(probe, unit, settled or settings({"base": probe["url"]}))
+
+
+def value_of(probe: dict[str, Any], unit: str = "", settled: Settled | None = None) -> float:
+    """The value that measuring gives; there must be one."""
+    return conftest.value_of(probe, unit, settled or settings({"base": probe["url"]}))
+
+
+def reason_of(probe: dict[str, Any], unit: str = "", settled: Settled | None = None) -> str:
+    """Why measuring gives nothing; it must give nothing."""
+    return conftest.reason_of(probe, unit, settled or settings({"base": probe["url"]}))
 
 
 def asked(url: str, **options: Any) -> dict[str, Any]:
@@ -262,9 +281,8 @@ def test_a_redirect_to_another_host_is_not_followed(httpserver: HTTPServer, host
     for target in (other.url, f"http://localhost:{other.port}/", f"//127.0.0.2:{other.port}/", "https://example.org/"):
         httpserver.clear()
         httpserver.expect_request("/").respond_with_data("", status=307, headers={"Location": target})
-        said = reason_of(
-            asked(httpserver.url_for("/"), headers={"Authorization": "Bearer {token}"}), "%", settings({"token": "t"})
-        )
+        probe = asked(httpserver.url_for("/"), headers={"Authorization": "Bearer {token}"})
+        said = reason_of(probe, "%", settings({"base": httpserver.url_for("/"), "token": "t"}))
         assert "redirects to another host" in said
     assert other.requests == []
 
@@ -310,3 +328,184 @@ def test_proxies_of_the_caller_change_no_figure(httpserver: HTTPServer, monkeypa
     monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{unused_port()}")
     httpserver.expect_request("/").respond_with_json({"error_rate": 2})
     assert value_of(asked(httpserver.url_for("/")), "%") == 2
+
+
+def test_an_address_outside_the_environment_is_not_asked(hostile: Hostile) -> None:
+    """Only hosts and ports that a setting names are asked, however the address is written."""
+    server = hostile(broken_off)
+    named = settings({"base": f"http://127.0.0.1:{server.port}/", "token": "t", "path": "/srv/data", "odd": "http://["})
+    for address in (
+        f"http://localhost:{server.port}/",
+        f"http://127.1:{server.port}/",
+        f"http://[::1]:{server.port}/",
+        f"http://127.0.0.1:{server.port}@example.org/",
+        "http://127.0.0.1/",
+        "https://169.254.169.254/latest/meta-data",
+    ):
+        assert "is no host of the environment production" in reason_of(asked(address), "%", named)
+    assert server.requests == []
+
+
+def test_a_setting_that_is_a_host_names_each_of_its_ports(httpserver: HTTPServer) -> None:
+    """`{host}` as a setting allows what `http://{host}:…` asks; a host and port allows that port only."""
+    httpserver.expect_request("/").respond_with_json({"error_rate": 2})
+    address = "http://{host}:" + str(httpserver.port) + "/"
+    assert value_of(asked(address), "%", settings({"host": "127.0.0.1"})) == 2
+    other = {"host": "127.0.0.1", "only": f"127.0.0.1:{httpserver.port}"}
+    assert value_of(asked("http://{only}/"), "%", settings({"only": other["only"]})) == 2
+    assert "is no host" in reason_of(asked("http://127.0.0.1:1/"), "%", settings({"only": other["only"]}))
+
+
+def test_headers_stay_with_their_host(httpserver: HTTPServer) -> None:
+    """A redirect to another host that the environment names is followed, without the declared headers."""
+    httpserver.expect_request("/").respond_with_data(
+        "", status=302, headers={"Location": f"http://localhost:{httpserver.port}/there"}
+    )
+    httpserver.expect_request("/there").respond_with_json({"error_rate": 7})
+    url = f"http://127.0.0.1:{httpserver.port}/"
+    named = settings({"one": url, "two": f"http://localhost:{httpserver.port}"})
+    assert value_of(asked(url, headers={"X-Token": "t"}), "%", named) == 7
+    first, second = (request for request, _ in httpserver.log)
+    assert first.headers["X-Token"] == "t"
+    assert "X-Token" not in second.headers
+    assert second.headers["Host"] == f"localhost:{httpserver.port}"
+
+
+@pytest.mark.parametrize(
+    ("body", "match", "value"),
+    [
+        ("queue_length 17\nworkers 4\n", r"^workers (\d+)$", 4.0),
+        ("load: 0.25 (low)", r"load: ([\d.]+)", 0.25),
+        ("temperature -3e1", r"(-?\d+e\d)", -30.0),
+        ("all is well", "is well", 1.0),
+        ("all is ill", "is well", 0.0),
+    ],
+)
+def test_a_number_is_taken_out_of_text(httpserver: HTTPServer, body: str, match: str, value: float) -> None:
+    """The first group is the number; a pattern without a group tells whether it is found."""
+    httpserver.expect_request("/").respond_with_data(body)
+    assert value_of(asked(httpserver.url_for("/"), measure="text", match=match)) == value
+
+
+@pytest.mark.parametrize(
+    ("body", "match", "reason"),
+    [
+        ("workers: none", r"workers: (\d+)", "the text has nothing that matches"),
+        ("workers: none", r"workers: (\w+)", "is the text 'none', not a number"),
+        ("workers: nan", r"workers: (\w+)", "is not a number"),
+        ("", r"(\d+)", "nothing that matches"),
+        ("a" * 40 + "!", r"^(a+)+$", "could not be searched"),
+    ],
+)
+def test_text_without_the_number_is_no_observation(httpserver: HTTPServer, body: str, match: str, reason: str) -> None:
+    """What is not there is unknown, and a pattern that backtracks for ever ends at the deadline."""
+    httpserver.expect_request("/").respond_with_data(body)
+    started = time.monotonic()
+    assert reason in reason_of(asked(httpserver.url_for("/"), measure="text", match=match, timeout="1s"))
+    assert time.monotonic() - started < 4
+
+
+@pytest.mark.parametrize(
+    ("header", "said", "options", "unit", "value"),
+    [
+        ("Content-Length", "3000", {}, "kB", 3.0),
+        ("Age", "90", {}, "min", 1.5),
+        ("X-Queue", " 12 ", {}, "", 12.0),
+        ("Last-Modified", "Sat, 31 Jan 2026 10:00:00 GMT", {}, "h", 2.0),
+        ("Expires", "Sun, 01 Feb 2026 12:00:00 GMT", {}, "d", -1.0),
+        ("Server-Timing", "db;dur=53.2, app;dur=10", {"match": r"db;dur=([\d.]+)"}, "ms", 53.2),
+    ],
+)
+def test_a_header_gives_its_number_or_its_age(
+    httpserver: HTTPServer, header: str, said: str, options: dict[str, Any], unit: str, value: float
+) -> None:
+    """A number in a header is the value, in the header's own unit where it has one; a date is its age."""
+    body = "x" * 3000
+    httpserver.expect_request("/").respond_with_data(body, headers={} if header == "Content-Length" else {header: said})
+    seen = value_of(asked(httpserver.url_for("/"), measure="header", header=header, **options), unit)
+    assert seen == pytest.approx(value)
+
+
+def test_a_header_that_is_missing_or_no_number_is_unknown(httpserver: HTTPServer) -> None:
+    """The reason names the header."""
+    httpserver.expect_request("/").respond_with_data("", headers={"X-State": "fine"})
+    url = httpserver.url_for("/")
+    assert "the header x-queue is missing" in reason_of(asked(url, measure="header", header="X-Queue"))
+    assert "'fine', neither a number nor a date" in reason_of(asked(url, measure="header", header="X-State"))
+
+
+def test_redirects_are_counted(httpserver: HTTPServer) -> None:
+    """The value is how many redirects lead to the answer; none is 0; without an end there is no number."""
+    for number in range(3):
+        httpserver.expect_request(f"/{number}").respond_with_data("", status=301, headers={"Location": f"/{number + 1}"})
+    httpserver.expect_request("/3").respond_with_data("here")
+    httpserver.expect_request("/loop").respond_with_data("", status=301, headers={"Location": "/loop"})
+    url = httpserver.url_for("")
+    assert value_of(asked(f"{url}0", measure="redirects")) == 3
+    assert value_of(asked(f"{url}3", measure="redirects")) == 0
+    assert "redirects more than 20 times" in reason_of(asked(f"{url}loop", measure="redirects"))
+
+
+def test_the_parts_of_the_time_are_told_apart(hostile: Hostile) -> None:
+    """A server that thinks for long before the head and again before the body is slow in that part only."""
+
+    def thinks(connection: socket.socket) -> None:
+        time.sleep(0.3)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\na")
+        time.sleep(0.3)
+        connection.sendall(b"b")
+
+    url = hostile(thinks).url.replace("127.0.0.1", "localhost")
+    parts = {part: value_of(asked(url, measure="time", part=part), "ms") for part in ("dns", "connect", "first-byte", "total")}
+    assert 0 < parts["dns"] < 250
+    assert 0 < parts["connect"] < 250
+    assert 290 < parts["first-byte"] < 550
+    assert 590 < parts["total"] < 1500
+
+
+def test_a_part_that_does_not_happen_has_no_time(httpserver: HTTPServer) -> None:
+    """Without a name to look up or encryption to agree on, their time is unknown, not zero."""
+    httpserver.expect_request("/").respond_with_data("")
+    url = httpserver.url_for("/").replace("localhost", "127.0.0.1")
+    assert "so no name was looked up" in reason_of(asked(url, measure="time", part="dns"), "ms")
+    assert "it is not encrypted" in reason_of(asked(url, measure="time", part="tls"), "ms")
+
+
+def test_a_time_tells_on_how_many_requests_it_rests(httpserver: HTTPServer) -> None:
+    """The number of requests stands in the observation."""
+    httpserver.expect_request("/").respond_with_data("")
+    for measure in ("time", "availability"):
+        seen = measured(asked(httpserver.url_for("/"), measure=measure, repeat=7), "s" if measure == "time" else "%")
+        assert isinstance(seen, Observation), seen
+        assert seen.samples == 7
+
+
+@pytest.mark.parametrize("packing", ["gzip", "deflate", "gzip, gzip"])
+def test_a_packed_answer_is_unpacked(hostile: Hostile, packing: str) -> None:
+    """Bodies that are packed, also twice, are read."""
+    body = b'{"error_rate": 4}'
+    for name in packing.split(", "):
+        body = gzip.compress(body) if name == "gzip" else zlib.compress(body)
+
+    def packed(connection: socket.socket) -> None:
+        head = f"HTTP/1.1 200 OK\r\nContent-Encoding: {packing}\r\nContent-Length: {len(body)}\r\n\r\n"
+        connection.sendall(head.encode() + body)
+
+    assert value_of(asked(hostile(packed).url), "%") == 4
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"measure": "text"}, "expected `match:`"),
+        ({"measure": "header"}, "expected `header:`"),
+        ({"measure": "status", "header": "Age"}, "expected `header:`"),
+        ({"measure": "status", "match": "a"}, "expected no `match:`"),
+        ({"measure": "status", "part": "dns"}, "expected no `part:`"),
+        ({"measure": "text", "match": "("}, "expected a regular expression"),
+    ],
+)
+def test_options_stand_beside_their_measure_only(options: dict[str, str], message: str) -> None:
+    """A declaration that could not mean what it says is refused."""
+    with pytest.raises(DataError, match=message):
+        measured(asked("http://127.0.0.1/", **options))
