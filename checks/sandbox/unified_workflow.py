@@ -37,7 +37,7 @@ class UnifiedWorkflow(Service):
         "snoop": "A client of one tenant asks for other tenants' customers by their numbers, and is refused.",
         "audit": "The audit log is off: nobody notes who asks for whose rows.",
         "role": "The role check is skipped, so a Beautician may do anything.",
-        "commissions": "Release 2.0.0 books ten times the commission and forgets every fifth's workflow; healing corrects them.",
+        "commissions": "Release 2.0.0 is deployed; it books ten times the commission and loses links. Healing corrects them.",
         "codes": "The sequence of customer codes stands still, so each new customer's code collides and is refused.",
         "duplicates": "The sequence stands still and the table takes codes twice; healing gives the later ones new codes.",
         "events": "The receiver of live events answers 503; events pile up undelivered.",
@@ -117,7 +117,7 @@ class UnifiedWorkflow(Service):
             Route("POST", "/operator/commissions/recompute", self._recompute, quiet),
         ]
 
-    def traffic(self) -> Call:
+    def traffic(self) -> Call | None:
         """Lists, each tenant in turn, and now and then a customer that is not there."""
         with self._lock:
             self._turn += 1
@@ -164,6 +164,8 @@ class UnifiedWorkflow(Service):
             self.store.drop_uniqueness()
         if "duplicates" in went:
             self.store.restore_uniqueness()
+        if "commissions" in came:
+            self.store.activate(RELEASES[-1])
         if "commissions" in went:
             self.store.correct_commissions()
 

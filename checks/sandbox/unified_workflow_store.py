@@ -56,6 +56,8 @@ CREATE TABLE IF NOT EXISTS policy (table_name TEXT PRIMARY KEY, enabled INTEGER 
 CREATE TABLE IF NOT EXISTS release (version TEXT PRIMARY KEY, deployed_at TEXT NOT NULL, active INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS baseline (name TEXT PRIMARY KEY, value REAL NOT NULL, set_at TEXT NOT NULL, set_by TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS workflow_open ON workflow (tenant, finished_at);
+CREATE INDEX IF NOT EXISTS workflow_of ON workflow (tenant);
+CREATE INDEX IF NOT EXISTS customer_of ON customer (tenant);
 CREATE INDEX IF NOT EXISTS workflow_made ON workflow (created_at);
 CREATE INDEX IF NOT EXISTS customer_made ON customer (created_at);
 CREATE INDEX IF NOT EXISTS commission_of ON commission (workflow_id);
