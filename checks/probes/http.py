@@ -63,10 +63,13 @@ def probe(declaration: HttpProbe, settled: Settled, unit: str, now: datetime) ->
 
 def _request(declaration: HttpProbe, settled: Settled) -> Request:
     follows = {"redirects": _REDIRECTS_COUNTED, "time": 0, "availability": 0, "status": 0}
+    headers = {name: settled.fill(value) for name, value in declaration.headers.items()}
+    if declaration.measure == "header":
+        headers = {"Accept-Encoding": "identity", **headers}  # a packed answer has another length, or none
     return Request(
         method=declaration.method,
         url=settled.fill(declaration.url),
-        headers={name: settled.fill(value) for name, value in declaration.headers.items()},
+        headers=headers,
         settled=settled,
         seconds=declaration.timeout.total_seconds(),
         follows=follows.get(declaration.measure, _REDIRECTS),

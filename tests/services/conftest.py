@@ -16,16 +16,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.services.servers import absent
+
 _POSTGRESQL = Path("/usr/lib/postgresql/15/bin")
 _USER = "postgres"  # the server refuses to be run by root
 _NUMBERS = itertools.count(1)
-
-
-def absent(what: str) -> None:
-    """Skip the test, or fail it where services are required."""
-    if os.environ.get("PROOFBOOK_REQUIRE_SERVICES") == "1":
-        pytest.fail(f"{what} is not installed, and PROOFBOOK_REQUIRE_SERVICES=1")
-    pytest.skip(f"{what} is not installed")
 
 
 class Postgresql:
