@@ -12,6 +12,8 @@ from checks.catalogue._declaration import Duration as Duration
 from checks.catalogue._declaration import Regex as Regex
 from checks.catalogue._declaration import Statistic as Statistic
 from checks.catalogue._declaration import parse_duration as parse_duration
+from checks.catalogue._upkeep_kinds import GitProbe as GitProbe
+from checks.catalogue._upkeep_kinds import ServiceProbe as ServiceProbe
 
 
 class HttpProbe(Declaration):
@@ -146,6 +148,6 @@ class NotebookProbe(Declaration):
 
 
 ProbeDeclaration = Annotated[
-    HttpProbe | CommandProbe | FileProbe | SqlProbe | LogProbe | HostProbe | NotebookProbe,
+    HttpProbe | CommandProbe | FileProbe | SqlProbe | LogProbe | HostProbe | GitProbe | ServiceProbe | NotebookProbe,
     Field(discriminator="kind"),
 ]

@@ -12,7 +12,7 @@ from checks.catalogue.environment import MissingSetting, Settled
 from checks.errors import DataError
 from checks.judge import convert
 from checks.model import Metric, Observation, Unmeasured
-from checks.probes import command, file, host, http, log, notebook, sql
+from checks.probes import command, file, git, host, http, log, notebook, service, sql
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -49,6 +49,8 @@ PROBES: dict[str, Probe[Any]] = {
     "sql": sql.probe,
     "log": log.probe,
     "host": host.probe,
+    "git": git.probe,
+    "service": service.probe,
     "notebook": notebook.probe,
 }
 
