@@ -1,7 +1,7 @@
 """Proofbook: the document is the check.
 
-This is what a runbook imports: ``check``, ``observe``, ``parameters`` and ``Status``. Each is loaded when first used, so
-that importing the package costs next to nothing. Where it is imported in IPython, a failing shell command raises from
+This is what a runbook imports: ``check``, ``decide``, ``observe``, ``parameters`` and ``Status``. Each is loaded when first
+used, so that importing the package costs next to nothing. Where it is imported in IPython, a failing shell command raises from
 then on, in JupyterLab as under ``proofbook run``.
 """
 
@@ -12,13 +12,14 @@ import sys
 TYPE_CHECKING = False  # type checkers know the name; importing typing for it would be most of the time this takes
 if TYPE_CHECKING:
     from checks.model import Status
-    from checks.run.notebook import check, observe, parameters
+    from checks.run.notebook import check, decide, observe, parameters
 
-__all__ = ["Status", "check", "observe", "parameters"]
+__all__ = ["Status", "check", "decide", "observe", "parameters"]
 
 _HOMES = {
     "Status": "checks.model",
     "check": "checks.run.notebook",
+    "decide": "checks.run.notebook",
     "observe": "checks.run.notebook",
     "parameters": "checks.run.notebook",
 }

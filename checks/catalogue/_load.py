@@ -12,8 +12,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from checks import judge
-from checks.catalogue import _front_matter, _yaml
+from checks.catalogue import _front_matter, _judging, _yaml
 from checks.catalogue._schema import FrontMatter, MetricEntry, ParameterEntry, SystemFile
 from checks.catalogue.settings import Settings, read_settings
 from checks.errors import CatalogueErrors, DataError, Place
@@ -29,6 +28,12 @@ _SYSTEM_EXAMPLES: Mapping[str | int, str] = {
     "metrics": 'metrics:\n  disk:\n    title: Disk in use\n    unit: "%"\n'
     '    probe: {kind: host, measure: disk, path: /}\n    critical: "> 95 %"',
     "warning": 'warning: ">= 1 %"',
+    "green": 'green: "< 0.5 %"\nyellow: "0.5-2 %"\nred: "> 2 %"',
+    "yellow": 'green: "< 0.5 %"\nyellow: "0.5-2 %"\nred: "> 2 %"',
+    "red": 'green: "< 0.5 %"\nyellow: "0.5-2 %"\nred: "> 2 %"',
+    "baseline": "baseline: {statistic: median, window: 28d, needs: 7d}",
+    "leave": 'leave: {critical: "< 8 %"}',
+    "conditions": "conditions:\n  roll-back:\n    title: Roll back\n    any: [error-rate, {metric: disk, at: warning}]",
     "critical": 'critical: "> 10 %"',
     "probe": 'probe: {kind: http, url: "{base_url}/metrics", select: error_rate}',
     "select": "select: errors.rate",
@@ -127,7 +132,7 @@ def _read_system(path: Path, root: Path) -> System:
     shown = _shown(path, root)
     data = _yaml.read_mapping(_text(path, shown), shown)
     file = _validated(SystemFile, data, shown, 1, _SYSTEM_EXAMPLES)
-    wrong = list(_wrong_units(file, data, shown))
+    wrong = [*_misjudged(file, data, shown), *_unknown_states(file, data, shown)]
     if wrong:
         raise CatalogueErrors(wrong)
     if file.system != path.parent.name:
@@ -150,6 +155,7 @@ def _read_system(path: Path, root: Path) -> System:
         owner=file.owner,
         contacts=tuple(Contact(contact.role, contact.reach) for contact in file.contacts),
         source=tuple(file.source),
+        conditions=MappingProxyType({name: _judging.condition(name, entry) for name, entry in file.conditions.items()}),
     )
 
 
@@ -202,15 +208,25 @@ def _read_runbook(path: Path, root: Path, systems: Mapping[str, System]) -> Runb
     )
 
 
-def _wrong_units(file: SystemFile, data: Any, shown: Path) -> Iterator[DataError]:
+def _misjudged(file: SystemFile, data: Any, shown: Path) -> Iterator[DataError]:
+    settings = {name for environment in file.environments.values() for name in environment}
     for name, entry in file.metrics.items():
-        for key, limit in (("warning", entry.warning), ("critical", entry.critical)):
-            try:
-                if limit is not None:
-                    judge.require_same_dimension(limit, entry.unit)
-            except DataError as error:
-                error.where = _yaml.place_of(data, ["metrics", name, key], shown, 1)
-                yield error
+        for key, error in _judging.faults(entry, settings):
+            error.where = _yaml.place_of(data, ["metrics", name, *key], shown, 1)
+            yield error
+
+
+def _unknown_states(file: SystemFile, data: Any, shown: Path) -> Iterator[DataError]:
+    for name, entry in file.conditions.items():
+        for state in entry.states:
+            metric = state if isinstance(state, str) else state.metric
+            if metric not in file.metrics:
+                yield DataError(
+                    f"the condition {name} rests on a metric that does not exist",
+                    where=_yaml.place_of(data, ["conditions", name], shown, 1),
+                    expected="one of " + ", ".join(file.metrics),
+                    found=metric,
+                )
 
 
 def _metric(system: str, name: str, entry: MetricEntry, data: Any) -> Metric:
@@ -220,8 +236,7 @@ def _metric(system: str, name: str, entry: MetricEntry, data: Any) -> Metric:
         title=entry.title,
         unit=entry.unit,
         probe=MappingProxyType(_plain(data["metrics"][name]["probe"])),
-        warning=entry.warning,
-        critical=entry.critical,
+        **_judging.judged_by(entry),
         group=entry.group,
         meaning=entry.meaning,
         priority=entry.priority,

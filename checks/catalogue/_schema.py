@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import date, timedelta
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
@@ -21,10 +22,18 @@ def _one_or_many(value: object) -> object:
 
 
 def _parse_limit(value: object) -> Limit:
+    return _read(judge.parse_limit, value)
+
+
+def _parse_band(value: object) -> Limit:
+    return _read(judge.parse_band, value)
+
+
+def _read(parse: Callable[[str], Limit], value: object) -> Limit:
     if isinstance(value, Limit):
         return value
     try:
-        return judge.parse_limit(str(value))
+        return parse(str(value))
     except DataError as error:
         raise ValueError(
             "; ".join(part for part in (error.what, error.expected and f"expected {error.expected}") if part)
@@ -57,8 +66,41 @@ def _known_timezone(name: str) -> str:
 
 Sources = Annotated[list[str], BeforeValidator(_one_or_many, json_schema_input_type=str | list[str])]
 LimitText = Annotated[Limit, BeforeValidator(_parse_limit, json_schema_input_type=str)]
+BandText = Annotated[Limit, BeforeValidator(_parse_band, json_schema_input_type=str)]
 CronText = Annotated[str, AfterValidator(_cron_fires)]
 TimezoneName = Annotated[str, AfterValidator(_known_timezone)]
+
+
+class LeaveEntry(Declaration):
+    """The conditions to leave a status once it is entered; without one it is left when its limit isn't broken any more."""
+
+    warning: LimitText | None = None
+    critical: LimitText | None = None
+
+
+class BaselineEntry(Declaration):
+    """What is usual for a metric: a statistic of its own past, or a figure that somebody stated."""
+
+    statistic: str = Field("median", pattern=r"^(median|mean|min|max|p\d{1,2}(\.\d+)?)$")
+    window: Duration | None = Field(None, description="How far back the past goes.")
+    needs: Duration | None = Field(None, description="How much time its samples must cover; default: a quarter of the window.")
+    samples: int = Field(5, ge=1, description="How many samples there must be.")
+    aligned: Literal["none", "hour-of-day", "hour-of-week"] = Field("none", description="Only samples of the same hour, in UTC.")
+    since: str = Field("", description="A time, or a {setting} that holds one, before which samples don't count.")
+    until: str = Field("", description="A time, or a {setting} that holds one, after which samples don't count.")
+    figure: str | float | None = Field(None, description="A value with its unit, instead of a statistic.")
+    on: date | None = Field(None, description="The day on which the figure was set.")
+    by: str = Field("", description="Who set it.")
+
+    @model_validator(mode="after")
+    def _past_or_figure(self) -> BaselineEntry:
+        if (self.figure is None) == (self.window is None):
+            raise ValueError("expected either `window:` and its statistic, or `figure:` with `on:` and `by:`")
+        if self.figure is not None and (self.on is None or not self.by):
+            raise ValueError("expected `on:`, the day, and `by:`, who set it, beside `figure:`")
+        if self.needs is not None and self.window is not None and self.needs > self.window:
+            raise ValueError("expected `needs:` to be no longer than `window:`; no history could ever be enough")
+        return self
 
 
 class MetricEntry(Declaration):
@@ -71,6 +113,15 @@ class MetricEntry(Declaration):
     critical: LimitText | None = None
     group: str = "Metrics"
     meaning: str = ""
+    green: BandText | None = Field(None, description="The band that is well, beside yellow and red; instead of limits.")
+    yellow: BandText | None = None
+    red: BandText | None = None
+    every: Duration | None = Field(None, description="How often it is measured; windows and baselines need it.")
+    series: Literal["gauge", "counter", "events"] = Field("gauge", description="What the samples are.")
+    needs: int = Field(0, ge=0, description="A value that rests on fewer samples is unknown.")
+    baseline: BaselineEntry | None = None
+    leave: LeaveEntry | None = None
+    stay: Duration | None = Field(None, description="How long it is at least in a status that it entered.")
     priority: str | None = None
     runbook: str | None = Field(None, pattern=r"^[a-z0-9-]+/[a-z0-9-]+$")
     fresh_for: Duration | None = Field(None, alias="fresh-for")
@@ -78,7 +129,12 @@ class MetricEntry(Declaration):
 
     @model_validator(mode="after")
     def _has_a_limit(self) -> MetricEntry:
-        if self.warning is None and self.critical is None:
+        bands = [band for band in (self.green, self.yellow, self.red) if band is not None]
+        if bands and (self.warning or self.critical):
+            raise ValueError("bands and limits say the same twice; expected `green:`, `yellow:` and `red:`, or limits")
+        if bands and len(bands) < 3:
+            raise ValueError("a band is missing; expected `green:`, `yellow:` and `red:`")
+        if not bands and self.warning is None and self.critical is None:
             raise ValueError("without a limit a metric can never fail; expected `warning:` or `critical:`")
         return self
 
@@ -88,6 +144,39 @@ class ContactEntry(Declaration):
 
     role: str
     reach: str = ""
+
+
+class StateEntry(Declaration):
+    """That a metric is in a status, or in a graver one."""
+
+    metric: Slug
+    at: Literal["warning", "critical"] = "critical"
+
+
+class ConditionEntry(Declaration):
+    """A named combination of metrics' states that a decision rests on; a metric's name alone means that it is critical."""
+
+    title: str = Field(min_length=1)
+    any_: list[Slug | StateEntry] | None = Field(None, alias="any", min_length=1)
+    all_: list[Slug | StateEntry] | None = Field(None, alias="all", min_length=1)
+    at_least: int | None = Field(None, alias="at-least", ge=1)
+    of: list[Slug | StateEntry] | None = Field(None, min_length=1)
+    source: Sources = Field(default_factory=list)
+
+    @property
+    def states(self) -> list[str | StateEntry]:
+        """The states that it combines."""
+        return list(self.any_ or self.all_ or self.of or [])
+
+    @model_validator(mode="after")
+    def _one_rule(self) -> ConditionEntry:
+        if (self.any_ is not None) + (self.all_ is not None) + (self.at_least is not None) != 1:
+            raise ValueError("expected one of `any:`, `all:`, and `at-least:` with `of:`")
+        if (self.at_least is None) is not (self.of is None):
+            raise ValueError("expected `at-least:` and `of:` together")
+        if self.at_least is not None and self.at_least > len(self.states):
+            raise ValueError(f"more states than there are; expected `at-least:` up to {len(self.states)}")
+        return self
 
 
 class SystemFile(Declaration):
@@ -100,6 +189,7 @@ class SystemFile(Declaration):
     contacts: list[ContactEntry] = Field(default_factory=list)
     environments: dict[Slug, dict[str, str]] = Field(min_length=1)
     metrics: dict[Slug, MetricEntry] = Field(min_length=1)
+    conditions: dict[Slug, ConditionEntry] = Field(default_factory=dict)
     source: Sources = Field(default_factory=list)
 
 

@@ -118,8 +118,8 @@ def days(environment: str, since: datetime) -> sa.CompoundSelect[Any]:
     return sa.union_all(seen, unfinished)
 
 
-def observations(environment: str, system: str, metric: str, since: datetime) -> sa.Select[Any]:
-    """The values of one metric, oldest first."""
+def observations(environment: str, system: str, metric: str, since: datetime, limit: int | None = None) -> sa.Select[Any]:
+    """The values of one metric, newest first; the newest so many where there is a limit."""
     return (
         sa.select(t.observations.c.ts, t.observations.c.value, t.observations.c.unit)
         .select_from(t.observations.join(t.series, t.series.c.id == t.observations.c.series))
@@ -129,5 +129,6 @@ def observations(environment: str, system: str, metric: str, since: datetime) ->
             t.series.c.metric == metric,
             t.observations.c.ts >= since,
         )
-        .order_by(t.observations.c.ts)
+        .order_by(t.observations.c.ts.desc())
+        .limit(limit)
     )

@@ -232,14 +232,25 @@ class Journal:
         """What a run found, in the order in which it was judged."""
         return [_rows.to_result(row) for row in self._all(_queries.results_of(run_id))]
 
-    def observations(self, slug: str, environment: str, since: datetime) -> list[tuple[datetime, float]]:
+    def observations(
+        self, slug: str, environment: str, since: datetime, *, unit: str | None = None, limit: int | None = None
+    ) -> list[tuple[datetime, float]]:
         """The values measured of a metric from `since` on, oldest first, in the unit of the newest one.
 
         A value in another unit (from before the metric's unit was changed) is left out: it is no point of the same line.
+
+        Args:
+            slug: the metric's slug.
+            environment: where it was measured.
+            since: the earliest time, aware.
+            unit: give values in this unit only, whatever the newest one is in.
+            limit: give the newest so many only.
+
         """
         system, _, metric = slug.partition("/")
-        rows = self._all(_queries.observations(environment, system, metric, since))
-        return [(row.ts, row.value) for row in rows if row.unit == rows[-1].unit]
+        rows = self._all(_queries.observations(environment, system, metric, since, limit))[::-1]
+        wanted = unit if unit is not None or not rows else rows[-1].unit
+        return [(row.ts, row.value) for row in rows if row.unit == wanted]
 
     def daily_worst(self, environment: str, since: datetime) -> dict[str, dict[date, Status]]:
         """The worst status of each day (UTC) of each system; a day on which nothing was judged is left out."""

@@ -11,6 +11,7 @@ from checks.judge.units import BINARY_SIZES, DECIMAL_SIZES, TIMES, Dimension, Un
 _DAYS_FROM = 72 * 3600
 # A smaller value would become zero when it is turned into a larger unit.
 _TINY = 1e-300
+_HEX_DIGITS = 12  # 48 bits: a whole number that every float and every database keeps exactly
 _PARTS = (("d", 86400, "h", 3600), ("h", 3600, "min", 60), ("min", 60, "s", 1))
 
 
@@ -18,7 +19,7 @@ def format_value(value: float, unit: str) -> str:
     """Show a value for a reader: ``12.4 %``, ``48,211``, ``1.3 MB``, ``4 h 02 min``, ``12 requests/min``.
 
     Times and sizes are shown in the unit that suits their magnitude, whatever they were measured in.
-    A value that is not zero is never shown as zero, and a share below 100 % never as 100 %.
+    A value that is not zero is never shown as zero, and a share below 100 % never as 100 %. Of a text its fingerprint is shown.
 
     Args:
         value: the value in `unit`; NaN and infinities are named, never shown as a number.
@@ -34,6 +35,8 @@ def format_value(value: float, unit: str) -> str:
     sign, size = ("-", -value) if value < 0 else ("", value + 0.0)
     if 0 < size < _TINY:
         return f"{sign}{size:.3g} {kind}".rstrip()
+    if kind.name == "text":
+        return f"text #{int(value):012x}"
     if kind.dimension is Dimension.TIME and not kind.per:
         return sign + _duration(size, kind.name)
     if kind.dimension is Dimension.DATA:
@@ -41,6 +44,13 @@ def format_value(value: float, unit: str) -> str:
     if kind.dimension is Dimension.SHARE:
         return f"{sign}{_share(size)} {kind}"
     return f"{sign}{_count(size)} {_noun(kind, size)}".rstrip()
+
+
+def fingerprint(text: str) -> float:
+    """A number that stands for a text where only numbers are kept: another text has another one, as far as SHA-256 tells."""
+    import hashlib  # costs more than the rest of this module, and few metrics are texts
+
+    return float(int(hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:_HEX_DIGITS], 16))
 
 
 def _duration(size: float, unit: str) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass
-from datetime import timedelta
+from dataclasses import dataclass, field, fields, is_dataclass
+from datetime import date, datetime, timedelta
 from enum import Enum
 from functools import cache
 from pathlib import Path
@@ -35,6 +35,7 @@ class Context:
         system: the system with its metrics and limits as they were when the run began.
         environment: the name of the environment.
         parameters: validated values, each declared in the front matter.
+        history: what was measured before of each metric whose limits need it, by its name, in its unit, oldest first.
 
     """
 
@@ -43,6 +44,7 @@ class Context:
     system: System
     environment: str
     parameters: Mapping[str, ParameterValue]
+    history: Mapping[str, tuple[tuple[datetime, float], ...]] = field(default_factory=dict)
 
 
 @cache
@@ -88,6 +90,8 @@ def _plain(value: object) -> object:
         return value.value
     if isinstance(value, timedelta):
         return value.total_seconds()
+    if isinstance(value, date):
+        return value.isoformat()
     if isinstance(value, Path):
         return str(value)
     raise TypeError(f"{type(value).__name__} cannot be told to a kernel")

@@ -7,7 +7,7 @@ import re
 import socket
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +55,7 @@ class Prepared:
         run: state running, status unknown.
         variables: what ``${NAME}`` in system.yml is filled from.
         fault: why it will fail without being executed; empty where it can be.
+        history: earlier values of the metrics whose limits need them; see `checks.run.history`.
 
     """
 
@@ -65,12 +66,13 @@ class Prepared:
     parameters: Mapping[str, ParameterValue]
     settled: Settled
     fault: str = ""
+    history: Mapping[str, tuple[tuple[datetime, float], ...]] = field(default_factory=dict)
 
     @property
     def context(self) -> Context:
         """What the run's kernel is told."""
         system = self.catalogue.systems[self.runbook.system]
-        return Context(self.run.id, self.runbook.slug, system, self.run.environment, self.parameters)
+        return Context(self.run.id, self.runbook.slug, system, self.run.environment, self.parameters, self.history)
 
 
 def prepare(

@@ -13,6 +13,7 @@ from typing import Protocol
 from checks.model import Result, Run, RunState, Step
 from checks.run.calm import calm
 from checks.run.execution import Outcome, Prepared, execute, failed
+from checks.run.history import Historian, with_history
 
 
 class Recorder(Protocol):
@@ -90,6 +91,8 @@ def run_many(
                     position, prepared = waiting.pop(0)
                     begun = clock()
                     prepared = replace(prepared, run=replace(prepared.run, started_at=begun))
+                    if isinstance(recorder, Historian):
+                        prepared = with_history(prepared, recorder, begun)
                     recorder.start_run(prepared.run)
                     watcher.started(prepared.run)
                     under_way[pool.submit(_execute, prepared, clock, cancelled, watcher)] = (position, prepared)

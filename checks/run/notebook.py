@@ -7,7 +7,7 @@ import html
 import math
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
@@ -19,11 +19,14 @@ from checks.model import Metric, Observation, Result, Status, System, Unmeasured
 
 if TYPE_CHECKING:
     from checks.catalogue import Settled
+    from checks.judge import Decision
     from checks.run.context import ParameterValue
 
 _LONGEST_TEXT = 2000
 _OUTSIDE_A_RUN = "interactive"
 _count = 0
+_measured: dict[str, list[tuple[datetime, float]]] = {}
+_results: list[Result] = []
 
 
 class _NotGiven:
@@ -38,12 +41,13 @@ _NOT_GIVEN = _NotGiven()
 
 @dataclass(frozen=True, slots=True)
 class _Here:
-    """The system, environment and run that this notebook works for."""
+    """The system, environment and run that this notebook works for, and what was measured before it."""
 
     run: str
     system: System
     settled: Settled
     parameters: Mapping[str, ParameterValue]
+    history: Mapping[str, Sequence[tuple[datetime, float]]]
 
 
 def check(metric: str, value: object = _NOT_GIVEN) -> Result:
@@ -52,7 +56,8 @@ def check(metric: str, value: object = _NOT_GIVEN) -> Result:
     Args:
         metric: the metric's name, such as ``error-rate``.
         value: what the cell measured itself, in the metric's unit: a number, a boolean (1 or 0), or what `observe`
-            gave. Left out, the metric's declared probe measures. Anything that is no finite number is judged unknown.
+            gave, or a figure of `checks.judge` with the number of samples that it rests on; a text where the metric's unit
+            is ``text``. Left out, the metric's declared probe measures. Anything else is judged unknown.
 
     Returns:
         The result; it has also been emitted as one output of the cell.
@@ -66,10 +71,40 @@ def check(metric: str, value: object = _NOT_GIVEN) -> Result:
     declared = _declared(here.system, metric)
     seen = observe(metric) if isinstance(value, _NotGiven) else _given(declared, value, _now())
     from checks.judge import judge
+    from checks.run.history import with_settings
 
-    result = _shown(judge(declared, _masked(here, seen), _now()))
+    # What this kernel measured itself is part of the history too: a cell may watch a metric for a while.
+    earlier = [*here.history.get(declared.name, ()), *_measured.get(declared.name, ())]
+    result = _shown(judge(with_settings(declared, here.settled), _masked(here, seen), _now(), earlier))
+    _keep(declared, result)
     _emit(result, here.run)
     return result
+
+
+def decide(condition: str) -> Decision:
+    """Whether a condition that this runbook's system declares is there, by what this notebook has checked so far.
+
+    Args:
+        condition: the condition's name, such as ``roll-back``.
+
+    Returns:
+        The decision with the evidence of each state; a metric that was not checked here leaves it open. Print it to see all.
+
+    Raises:
+        DataError: the system declares no such condition.
+
+    """
+    __tracebackhide__ = True
+    system = _here().system
+    if condition not in system.conditions:
+        raise DataError(
+            f"{system.name} declares no condition `{condition}`",
+            expected="one of " + ", ".join(system.conditions) if system.conditions else "`conditions:` in system.yml",
+            remedy=f"declare it in {system.path}",
+        )
+    from checks import judge
+
+    return judge.decide(system.conditions[condition], _results)
 
 
 def observe(metric: str) -> Observation | Unmeasured:
@@ -144,7 +179,7 @@ def _here() -> _Here:
 
     if path := os.environ.get(context.VARIABLE):
         told = context.read(Path(path))
-        return _Here(told.run, told.system, resolve(told.system, told.environment, os.environ), told.parameters)
+        return _Here(told.run, told.system, resolve(told.system, told.environment, os.environ), told.parameters, told.history)
     return _found_from(Path.cwd())
 
 
@@ -168,7 +203,7 @@ def _found_from(folder: Path) -> _Here:
     name = Path(os.environ.get("JPY_SESSION_NAME", "")).stem
     runbook = catalogue.runbooks.get(f"{system.name}/{name}")
     defaults = {p.name: p.default for p in runbook.parameters.values() if p.default is not None} if runbook else {}
-    return _Here(_OUTSIDE_A_RUN, system, settled, defaults)
+    return _Here(_OUTSIDE_A_RUN, system, settled, defaults, {})
 
 
 def _declared(system: System, name: str) -> Metric:
@@ -187,11 +222,23 @@ def _declared(system: System, name: str) -> Metric:
 def _given(metric: Metric, value: object, now: datetime) -> Observation | Unmeasured:
     if isinstance(value, Observation | Unmeasured):
         return value
-    number = _number(value)
+    from checks.judge import TEXT_UNIT, Figure, fingerprint
+
+    source = "a cell of the runbook"
+    if metric.unit == TEXT_UNIT and isinstance(value, str):
+        return Observation(fingerprint(value), TEXT_UNIT, now, 0.0, source, value)
+    samples = value.samples if isinstance(value, Figure) else None
+    number = _number(value.value if isinstance(value, Figure) else value)
     if number is None:
         found = f"{type(value).__name__} {str(value)[:80]!r}"
-        return Unmeasured(f"the cell gave no finite number but {found}", now, 0.0, "a cell of the runbook")
-    return Observation(number, metric.unit, now, 0.0, "a cell of the runbook")
+        return Unmeasured(f"the cell gave no finite number but {found}", now, 0.0, source)
+    return Observation(number, metric.unit, now, 0.0, source, samples=samples)
+
+
+def _keep(metric: Metric, result: Result) -> None:
+    _results.append(result)
+    if result.observation is not None and result.observation.unit == metric.unit:
+        _measured.setdefault(metric.name, []).append((result.observation.measured_at, result.observation.value))
 
 
 def _number(value: object) -> float | None:

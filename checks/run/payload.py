@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from checks.errors import DataError
-from checks.model import Observation, Result, Status
+from checks.model import BaselineUsed, Observation, Result, Status
 
 MIME = "application/vnd.proofbook.result+json"
 VERSION = 1
@@ -30,6 +30,16 @@ class ObservationPayload(_Closed):
     took: Annotated[float, Field(strict=True, ge=0)]
     source: Text
     detail: Text = ""
+    samples: Annotated[int, Field(strict=True, ge=0)] | None = None
+
+
+class BaselinePayload(_Closed):
+    """The baseline that a result was judged by; the fields are `checks.model.BaselineUsed`'s."""
+
+    value: Annotated[float, Field(strict=True)]
+    unit: Text
+    samples: Annotated[int, Field(strict=True, ge=0)]
+    about: Text
 
 
 class ResultPayload(_Closed):
@@ -46,6 +56,7 @@ class ResultPayload(_Closed):
     observation: ObservationPayload | None = None
     warning: Text | None = None
     critical: Text | None = None
+    baseline: BaselinePayload | None = None
 
     @model_validator(mode="after")
     def _judged_means_measured(self) -> ResultPayload:
@@ -65,8 +76,8 @@ def to_payload(result: Result, run: str) -> dict[str, Any]:
         A dictionary of JSON values, valid as `ResultPayload`.
 
     """
-    seen = result.observation
-    return {
+    seen, baseline = result.observation, result.baseline
+    payload: dict[str, Any] = {
         "version": VERSION,
         "run": run,
         "system": result.system,
@@ -87,6 +98,17 @@ def to_payload(result: Result, run: str) -> dict[str, Any]:
         "warning": result.warning,
         "critical": result.critical,
     }
+    # What only some results have is left out of the others.
+    if seen is not None and seen.samples is not None:
+        payload["observation"]["samples"] = seen.samples
+    if baseline is not None:
+        payload["baseline"] = {
+            "value": float(baseline.value),
+            "unit": baseline.unit,
+            "samples": baseline.samples,
+            "about": baseline.about,
+        }
+    return payload
 
 
 def from_payload(payload: object, run: str, *, cell: int | None = None, step: int | None = None) -> Result:
@@ -113,7 +135,7 @@ def from_payload(payload: object, run: str, *, cell: int | None = None, step: in
         raise DataError(f"the result is not valid: {path}: {first['msg']}") from error
     if read.run != run:
         raise DataError("the result belongs to another run", expected=run, found=read.run)
-    seen = read.observation
+    seen, baseline = read.observation, read.baseline
     return Result(
         system=read.system,
         metric=read.metric,
@@ -121,11 +143,12 @@ def from_payload(payload: object, run: str, *, cell: int | None = None, step: in
         status=read.status,
         reason=read.reason,
         judged_at=read.judged_at,
-        observation=Observation(seen.value, seen.unit, seen.measured_at, seen.took, seen.source, seen.detail) if seen else None,
+        observation=Observation(**seen.model_dump()) if seen else None,
         warning=read.warning,
         critical=read.critical,
         cell=cell,
         step=step,
+        baseline=BaselineUsed(**baseline.model_dump()) if baseline else None,
     )
 
 
