@@ -150,14 +150,14 @@ def test_a_partial_clone_fetches_nothing(repository: Path, tmp_path: Path) -> No
     evil = tmp_path / "evil"
     evil.write_text(f"#!/bin/sh\necho ran >> {trace}\nexit 1\n")
     evil.chmod(0o755)
-    head = git(repository, "rev-parse", "HEAD").strip()
+    gone = git(repository, "rev-parse", "HEAD~1").strip()
     git(repository, "config", "core.repositoryFormatVersion", "1")
     git(repository, "config", "extensions.partialClone", "origin")
     git(repository, "config", "remote.origin.url", str(repository))
     git(repository, "config", "remote.origin.promisor", "true")
     git(repository, "config", "remote.origin.uploadpack", str(evil))
-    (repository / ".git" / "objects" / head[:2] / head[2:]).unlink()
-    assert reason_of(repo(repository, "age"))
+    (repository / ".git" / "objects" / gone[:2] / gone[2:]).unlink()
+    assert "there is no commit HEAD~1" in reason_of(repo(repository, "age", ref="HEAD~1"))
     assert reason_of(repo(repository, "diverged", against="feature"))
     assert not trace.exists()
 
