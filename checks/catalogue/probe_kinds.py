@@ -12,6 +12,7 @@ from checks.catalogue._declaration import Duration as Duration
 from checks.catalogue._declaration import Regex as Regex
 from checks.catalogue._declaration import Statistic as Statistic
 from checks.catalogue._declaration import parse_duration as parse_duration
+from checks.catalogue._server_kinds import TlsProbe as TlsProbe
 from checks.catalogue._upkeep_kinds import GitProbe as GitProbe
 from checks.catalogue._upkeep_kinds import ServiceProbe as ServiceProbe
 
@@ -148,6 +149,6 @@ class NotebookProbe(Declaration):
 
 
 ProbeDeclaration = Annotated[
-    HttpProbe | CommandProbe | FileProbe | SqlProbe | LogProbe | HostProbe | GitProbe | ServiceProbe | NotebookProbe,
+    HttpProbe | TlsProbe | CommandProbe | FileProbe | SqlProbe | LogProbe | HostProbe | GitProbe | ServiceProbe | NotebookProbe,
     Field(discriminator="kind"),
 ]

@@ -12,7 +12,7 @@ from checks.catalogue.environment import MissingSetting, Settled
 from checks.errors import DataError
 from checks.judge import convert
 from checks.model import Metric, Observation, Unmeasured
-from checks.probes import command, file, git, host, http, log, notebook, service, sql
+from checks.probes import command, file, git, host, http, log, notebook, service, sql, tls
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -44,6 +44,7 @@ class Probe(Protocol[D_contra]):
 
 PROBES: dict[str, Probe[Any]] = {
     "http": http.probe,
+    "tls": tls.probe,
     "command": command.probe,
     "file": file.probe,
     "sql": sql.probe,

@@ -11,6 +11,7 @@ from checks.catalogue.environment import Settled
 DEFAULT_PORTS = {"http": 80, "https": 443, "redis": 6379, "rediss": 6379}
 """The port that an address without one means, by its scheme."""
 
+_LAST_PORT = 65535
 _HOST = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]"
 _BARE = re.compile(rf"({_HOST})(?::(\d{{1,5}}))?")
 
@@ -40,7 +41,7 @@ def target_of(address: str) -> Target:
     """
     if "://" not in address:
         bare = _BARE.fullmatch(address.strip())
-        if bare is None:
+        if bare is None or int(bare.group(2) or 0) > _LAST_PORT:
             raise NoTarget(f"this is no address: {without_userinfo(address)}")
         return Target(_plain(bare.group(1)), int(bare.group(2)) if bare.group(2) else None)
     try:
