@@ -56,7 +56,9 @@ class UnifiedWorkflow(Service):
         self.keys: dict[str, str] = {}
         self._tokens: dict[str, str] = {}
         self._paused_file = folder / "paused.json"
+        self._followed_file = folder / "followed.json"
         self._ballast = b""
+        self._doubling = False
         self._was_broken: frozenset[str] = frozenset()
         self._turn = 0
         self._lock = threading.Lock()
@@ -73,7 +75,10 @@ class UnifiedWorkflow(Service):
             write_json(path, self.keys, mode=0o600)
         self.store.open_session(TENANTS[0], "monitor", token=self.keys["monitor_token"])
         self._tokens = {tenant: self.store.open_session(tenant, "manager") for tenant in TENANTS}
-        self._was_broken = frozenset(self.FAULTS)  # so that whatever healed while it was down is put right
+        self._was_broken = frozenset(read_json(self._followed_file))  # so that what came or went while it was down is followed
+        self._doubling = "duplicates" in self._was_broken
+        if not self._doubling:
+            self.store.restore_uniqueness()
         self._follow()
 
     def stop(self) -> None:
@@ -158,16 +163,20 @@ class UnifiedWorkflow(Service):
         came, went, self._was_broken = on - self._was_broken, self._was_broken - on, on
         if "leak" in came | went:
             self.store.set_policies("leak" not in on)
-        if "memory" in came | went:
+        if ("memory" in on) != bool(self._ballast):
             self._ballast = b"\x01" * (ALLOTTED_BYTES * 4 // 5) if "memory" in on else b""
         if "duplicates" in came:
             self.store.drop_uniqueness()
+            self._doubling = True  # only now, or a code would be refused that this fault is to store
         if "duplicates" in went:
+            self._doubling = False
             self.store.restore_uniqueness()
         if "commissions" in came:
             self.store.activate(RELEASES[-1])
         if "commissions" in went:
             self.store.correct_commissions()
+        if came | went:
+            write_json(self._followed_file, dict.fromkeys(on, True))
 
     def _failed(self, path: str, error: Exception) -> None:
         super()._failed(path, error)
@@ -252,7 +261,7 @@ class UnifiedWorkflow(Service):
         if not name:
             raise HttpError(422, "a name is needed")
         self._not_paused("customers")
-        stuck = bool({"codes", "duplicates"} & self.faults.on())
+        stuck = "codes" in self.faults or self._doubling
         return Answer({"customer_code": self.store.add_customer(caller.tenant, str(name), stuck=stuck)}, 201)
 
     def _caller(self, request: Request) -> Caller:

@@ -34,7 +34,7 @@ _HEAVY_SECONDS = 0.5
 _QUERIES_KEPT = 20_000
 _UNIQUE = "CREATE UNIQUE INDEX IF NOT EXISTS customer_code_unique ON customer (tenant, customer_code)"
 
-SCHEMA = f"""
+SCHEMA = """
 CREATE TABLE IF NOT EXISTS user (id INTEGER PRIMARY KEY, tenant TEXT NOT NULL, name TEXT NOT NULL, role TEXT NOT NULL,
   UNIQUE (tenant, name));
 CREATE TABLE IF NOT EXISTS session (token TEXT PRIMARY KEY, user_id INTEGER NOT NULL REFERENCES user, opened_at TEXT NOT NULL,
@@ -66,7 +66,6 @@ CREATE INDEX IF NOT EXISTS event_waiting ON event (failures, id) WHERE delivered
 CREATE INDEX IF NOT EXISTS audit_at ON audit (at);
 CREATE INDEX IF NOT EXISTS login_at ON login (at);
 CREATE INDEX IF NOT EXISTS session_closed ON session (closed_at);
-{_UNIQUE};
 """
 
 
@@ -198,10 +197,7 @@ class Store:
 
     def restore_uniqueness(self) -> None:
         """Give each later duplicate a code of its own, and refuse codes twice again."""
-        later = (
-            "SELECT id, tenant FROM customer WHERE EXISTS (SELECT 1 FROM customer AS first WHERE first.id < customer.id "
-            "AND first.tenant = customer.tenant AND first.customer_code = customer.customer_code)"
-        )
+        later = "SELECT id, tenant FROM customer WHERE id NOT IN (SELECT min(id) FROM customer GROUP BY tenant, customer_code)"
         for number, tenant in self._database.rows(later):
             self._database.run("UPDATE code_sequence SET last = last + 1 WHERE tenant = ?", tenant)
             self._database.run("UPDATE customer SET customer_code = ? WHERE id = ?", self._code(tenant), number)

@@ -293,6 +293,20 @@ def test_a_restart_keeps_rows_keys_and_release_and_mends_what_healed_meanwhile(t
     assert stat.S_IMODE((folder / "keys.json").stat().st_mode) == 0o600
 
 
+def test_what_is_broken_before_the_start_is_followed_and_lasts(tmp_path: Path) -> None:
+    """Faults that are switched on while nothing runs hold from the start on, and through a restart with doubled codes."""
+    folder = tmp_path / "unified-workflow"
+    service = Quiet(folder)
+    for fault in ("leak", "duplicates"):
+        service.faults.add(fault)
+    for expected in (2, 4):
+        with running(Quiet(folder)) as service:
+            assert number(service, "SELECT count(*) FROM policy WHERE enabled") == 0
+            answers = [send(service, "/api/customers", "POST", {"name": "Twice"}).status for _ in range(2)]
+            assert answers == [201, 201]
+            assert number(service, "SELECT count(*) - count(DISTINCT tenant || customer_code) FROM customer") == expected
+
+
 def test_a_browser_reports_what_it_saw(service: Quiet, monkeypatch: pytest.MonkeyPatch) -> None:
     """A whole script shows its data; half of one is an exception; a slow one is late; no page, no report."""
     monkeypatch.setattr("checks.sandbox.unified_workflow._SLOW_SCRIPT", 0.3)
