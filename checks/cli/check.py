@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from checks.cli._shared import EnvironmentOption, RootOption, workspace
+from checks.cli._shared import EnvironmentOption, RootOption, Workspace, workspace
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
     from checks.catalogue import Catalogue
     from checks.model import Metric, Result
 
@@ -23,7 +26,8 @@ def check(
 ) -> None:
     """Measure metrics by their probes and judge them now; exit 0 ok, 1 warning, 2 critical, 3 unknown: the worst of them.
 
-    Nothing is journaled. A metric that only a runbook's cell can measure is unknown here.
+    Nothing is journaled; earlier values are read from the journal, for limits that look back. A metric that only a
+    runbook's cell can measure is unknown here.
 
     Example: `proofbook check shop/error-rate -v`
     """
@@ -33,13 +37,15 @@ def check(
     from checks.judge import judge
     from checks.model import Status
     from checks.probes import measure
+    from checks.run.history import with_settings
 
     place = workspace(root, environment)
     results = []
     for metric in _named(place.catalogue, metrics):
         settled = resolve(place.catalogue.systems[metric.system], place.environment, place.variables)
         seen = measure(metric, settled, datetime.now(UTC))
-        results.append(judge(metric, seen, datetime.now(UTC)))
+        metric = with_settings(metric, settled)
+        results.append(judge(metric, seen, datetime.now(UTC), _earlier(metric, place, datetime.now(UTC))))
     _print(results, verbose)
     raise typer.Exit(Status.worst(result.status for result in results).exit_code)
 
@@ -52,6 +58,21 @@ def _named(catalogue: Catalogue, names: list[str]) -> list[Metric]:
         else:
             found |= {metric.slug: metric for metric in catalogue.system(name).metrics.values()}
     return list(found.values())
+
+
+def _earlier(metric: Metric, place: Workspace, now: datetime) -> Sequence[tuple[datetime, float]]:
+    """What the journal has of a metric, where its limits need it; without a journal nothing."""
+    from checks.journal import JournalMissing, open_journal
+    from checks.judge import needed_since
+    from checks.run.history import earlier
+
+    if needed_since(metric, now) is None:
+        return ()
+    try:
+        with open_journal(place.catalogue.settings.journal, create=False) as journal:
+            return earlier(metric, place.environment, journal, now)
+    except JournalMissing:
+        return ()
 
 
 def _print(results: list[Result], verbose: bool) -> None:

@@ -14,6 +14,7 @@ from checks.respond.steps import Page, page_of
 from checks.respond.walk import Walk, read
 from checks.run import execution
 from checks.run.calm import calm
+from checks.run.history import Historian, with_history
 
 if TYPE_CHECKING:
     from checks.catalogue import Catalogue
@@ -63,6 +64,8 @@ def operate(prepared: Prepared, person: Person, diary: Diary, *, clock: Callable
 
     """
     begun = replace(prepared, run=replace(prepared.run, started_at=clock()))
+    if isinstance(diary, Historian):
+        begun = with_history(begun, diary, begun.run.started_at)
     diary.start_run(begun.run)
     try:
         outcome = Walk(begun, person, diary, clock).go()
