@@ -350,3 +350,54 @@ def test_what_is_old_is_pruned(service: Quiet) -> None:
 
     assert number(service, "SELECT count(*) FROM login") == 1
     assert number(service, "SELECT count(*) FROM customer") == customers
+
+
+def test_failing_answers_failing_logins_and_wrong_passwords_are_counted(service: Quiet, people: People) -> None:
+    """Each of these faults moves its own figure across the plan's limit, and the others not at all."""
+    service.random.seed(1)
+    switch(service, "errors")
+    statuses = {send(service, "/api/workflows").status for _ in range(40)}
+    after_errors = service.counting.figures()
+    switch(service)
+    switch(service, "auth")
+    assert {log_in(service).status for _ in range(40)} == {200, 503}
+    after_auth = service.counting.figures()
+    service.database.run("DELETE FROM login")
+    switch(service)
+    switch(service, "passwords")
+    people._random.seed(1)
+    for _ in range(40):
+        people.come_and_go()
+    after_passwords = service.counting.figures()
+
+    assert statuses == {200, 500}
+    assert float(str(after_errors["http_5xx_percent"])) > 0.1
+    assert after_errors["auth_failure_percent"] is None
+    assert float(str(after_auth["auth_failure_percent"])) > 1
+    assert after_passwords["auth_failure_percent"] == 0
+    assert float(str(after_passwords["login_success_percent"])) < 98
+
+
+def test_lists_without_their_index_are_slow_and_nothing_else_is(service: Quiet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The slow fault's work is timed as the list's query, and ends with the fault."""
+    monkeypatch.setattr("checks.sandbox.unified_workflow_store._HEAVY_SECONDS", 0.25)
+    service.random.seed(1)
+    switch(service, "slow")
+    for _ in range(5):
+        send(service, "/api/workflows")
+    slow = service.store.query_ms(60, "workflow listing")
+    switch(service)
+    send(service, "/api/customers")
+
+    assert slow[-1] >= 250
+    assert service.store.query_ms(60, "customer search")[-1] < 250
+
+
+def test_a_standstill_creates_nothing(service: Quiet, people: People) -> None:
+    """While nobody creates anything the shares are zero: measured, and below the limit, not missing."""
+    switch(service, "standstill")
+    people.work()
+    people.grow()
+
+    figures = service.counting.figures()
+    assert (figures["workflow_creation_share"], figures["customer_creation_share"]) == (0.0, 0.0)
