@@ -16,44 +16,84 @@ import signal
 import sys
 import time
 
+TYPE_CHECKING = False  # typing and collections.abc would be most of the time that this process needs to start
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 _PR_SET_CHILD_SUBREAPER = 36
 _LOOK_FOR_PARENT_SECONDS = 0.5
-_STOPPED = 143
+STOPPED = 143
 
 
 def main(arguments: list[str]) -> int:
     """Start the program and watch over it; its exit status, 128 and a signal's number, or 143 where it was stopped."""
     parent, program = int(arguments[0]), arguments[1:]
-    _adopt_orphans()
-    reading, writing = os.pipe()
-    os.set_blocking(writing, False)
-    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
-    stopped = False
-
-    def stop(*_: object) -> None:
-        nonlocal stopped
-        stopped = True
-
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGHUP, stop)
-    # Interrupts go to the whole group and are the kernel's to handle. Handlers, unlike SIG_IGN, are not inherited.
-    signal.signal(signal.SIGINT, lambda *_: None)
-    signal.signal(signal.SIGCHLD, lambda *_: None)
+    adopt_orphans()
+    bell = Bell()
     # The kernel ends itself when its parent does, and this process is that parent.
     surroundings = {**os.environ, "JPY_PARENT_PID": str(os.getpid())}
     kernel = os.posix_spawnp(program[0], program, surroundings)
+    return watch(kernel, bell, lambda: os.getppid() == parent)
+
+
+class Bell:
+    """Wakes whoever watches when a child ends or when this process is told to stop."""
+
+    def __init__(self) -> None:
+        self.stopped = False
+        self.reading, self._writing = os.pipe()
+        os.set_blocking(self.reading, False)
+        os.set_blocking(self._writing, False)
+        signal.set_wakeup_fd(self._writing, warn_on_full_buffer=False)
+        signal.signal(signal.SIGTERM, self._stop)
+        signal.signal(signal.SIGHUP, self._stop)
+        # Interrupts go to the whole group and are the kernel's to handle. Handlers, unlike SIG_IGN, are not inherited.
+        signal.signal(signal.SIGINT, lambda *_: None)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+
+    def wait(self, seconds: float, *others: int) -> list[int]:
+        """Wait until it rings or another descriptor can be read; those that can."""
+        ready = select.select([self.reading, *others], [], [], seconds)[0]
+        if self.reading in ready:
+            try:
+                os.read(self.reading, 4096)
+            except BlockingIOError:
+                ready.remove(self.reading)
+        return ready
+
+    def unhang(self) -> None:
+        """Give signals back their meaning in a process that was forked from the one that watches."""
+        signal.set_wakeup_fd(-1)
+        for signum in (signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD):
+            signal.signal(signum, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        os.close(self.reading)
+        os.close(self._writing)
+
+    def _stop(self, *_: object) -> None:
+        self.stopped = True
+
+
+def watch(kernel: int, bell: Bell, wanted: Callable[[], bool], *ears: int) -> int:
+    """Wait until a kernel ends or is not wanted any more, then kill whatever descends from this process.
+
+    Args:
+        kernel: the process that is watched, a child of this one.
+        bell: rings when a child ends.
+        wanted: is asked now and then, and whenever an ear can be read.
+        ears: descriptors on which it may be heard that the kernel is not wanted.
+
+    Returns:
+        The kernel's exit status; 128 and the number where a signal ended it, 143 where it was stopped.
+
+    """
     code: int | None = None
-    while code is None and not stopped and os.getppid() == parent:
+    while code is None and not bell.stopped and wanted():
         code = _reap(kernel)
         if code is None:
-            select.select([reading], [], [], _LOOK_FOR_PARENT_SECONDS)
-            os.set_blocking(reading, False)
-            try:
-                os.read(reading, 4096)
-            except BlockingIOError:
-                continue
-    _kill_all()
-    return _STOPPED if code is None else code
+            bell.wait(_LOOK_FOR_PARENT_SECONDS, *ears)
+    kill_all()
+    return STOPPED if code is None else code
 
 
 def _reap(kernel: int) -> int | None:
@@ -71,10 +111,11 @@ def _reap(kernel: int) -> int | None:
             code = 128 - code if code < 0 else code
 
 
-def _kill_all() -> None:
+def kill_all() -> None:
+    """Kill every descendant and wait until there is none left."""
     pause = 0.001
     while True:
-        for descendant in _descendants():
+        for descendant in descendants():
             try:
                 os.kill(descendant, signal.SIGKILL)
             except ProcessLookupError:
@@ -88,13 +129,14 @@ def _kill_all() -> None:
         pause = min(pause * 2, 0.1)
 
 
-def _descendants() -> list[int]:
+def descendants(spared: frozenset[int] = frozenset()) -> list[int]:
+    """The processes below this one, without those that are spared and what is below them."""
     children: dict[int, list[int]] = {}
     for process, parent in _parents():
         children.setdefault(parent, []).append(process)
     found, queue = [], [os.getpid()]
     while queue:
-        below = children.get(queue.pop(), [])
+        below = [child for child in children.get(queue.pop(), []) if child not in spared]
         found += below
         queue += below
     return found
@@ -116,7 +158,13 @@ def _parents() -> list[tuple[int, int]]:
     return pairs
 
 
-def _adopt_orphans() -> None:
+def adopt_orphans() -> None:
+    """Become the parent of each descendant whose own parent ends (Linux).
+
+    Raises:
+        OSError: the operating system does not let it.
+
+    """
     if sys.platform != "linux":
         return
     import ctypes

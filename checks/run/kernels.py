@@ -1,4 +1,4 @@
-"""Where kernels come from: the one seam behind which a faster engine may start them."""
+"""Where kernels come from: forked from a server that has loaded everything, or started anew; a warden stands before each."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from checks.errors import CannotWrite
+from checks.errors import CannotWrite, UsageError
 from checks.run import context
 
 if TYPE_CHECKING:
@@ -29,6 +30,17 @@ _RESERVED = re.compile(r"PATH|HOME|TMPDIR|SHELL|(PYTHON|LD_|DYLD_|BASH|IPYTHON|J
 _VARIABLE = re.compile(r"\$\{(?:secret:)?([A-Za-z_][A-Za-z0-9_]*)\}")
 _LONGEST_SOCKET_PATH = 100
 _END_SECONDS = 10
+ORIGIN_VARIABLE = "PROOFBOOK_KERNELS"
+
+
+class Origin(Enum):
+    """Where kernels come from."""
+
+    FORK = "fork"
+    STOCK = "stock"
+
+
+DEFAULT_ORIGIN = Origin.STOCK
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,15 +93,19 @@ def room(told: Context, settled: Settled, variables: Mapping[str, str]) -> Itera
 
 
 def manager(home: Room) -> AsyncKernelManager:
-    """A kernel manager, not started, for the stock kernel of this very Python behind a warden.
+    """A kernel manager, not started, for a kernel of this very Python behind a warden: forked, or started anew.
 
     No kernel specification and no configuration of the user's is looked up; the sockets lie in the private folder.
     """
+    from uuid import uuid4
+
     from jupyter_client.kernelspec import KernelSpec
     from jupyter_client.manager import AsyncKernelManager
+    from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
-    warden = Path(__file__).with_name("_warden.py")
-    argv = [sys.executable, "-I", "-S", str(warden), str(os.getpid())]
+    from checks.run.provisioner import WARDEN, ForkProvisioner
+
+    argv = [sys.executable, "-I", "-S", str(WARDEN), str(os.getpid())]
     argv += [sys.executable, "-I", "-m", "ipykernel_launcher", "-f", "{connection_file}"]
     argv += ["--HistoryManager.hist_file=:memory:", "--HistoryManager.enabled=False", "--InteractiveShell.colors=nocolor"]
     argv += ["--InteractiveShellApp.extensions=checks.run.strict", "--log-level=40"]
@@ -97,7 +113,42 @@ def manager(home: Room) -> AsyncKernelManager:
     made._kernel_spec = KernelSpec(argv=argv, display_name="Python 3", language="python")
     if len(str(home.folder)) < _LONGEST_SOCKET_PATH:
         made.transport = "ipc"
+    # Given here, because looking it up by name reads what every installed distribution has to offer.
+    provisioner = LocalProvisioner if origin() is Origin.STOCK else ForkProvisioner
+    made.provisioner = provisioner(kernel_id=str(uuid4()), kernel_spec=made._kernel_spec, parent=made)
     return made
+
+
+def origin() -> Origin:
+    """Where this process's kernels come from.
+
+    Raises:
+        UsageError: the variable names something else.
+
+    """
+    named = os.environ.get(ORIGIN_VARIABLE, "") or DEFAULT_ORIGIN.value
+    try:
+        return Origin(named)
+    except ValueError as error:
+        raise UsageError(
+            f"{ORIGIN_VARIABLE} is not understood",
+            expected="one of " + ", ".join(origin.value for origin in Origin),
+            found=named,
+            remedy="unset it",
+        ) from error
+
+
+def warm_up(sources: Iterable[str]) -> None:
+    """Let the first kernel's loading begin now, while this process loads what it needs itself.
+
+    Args:
+        sources: the runbooks that will be executed; what heavy libraries they import is loaded once for all of them.
+
+    """
+    if origin() is Origin.FORK:
+        from checks.run import zygote
+
+        zygote.warm_up(_passed_on(), zygote.heavy_imports(sources))
 
 
 def end(started: Any) -> int | None:
@@ -128,11 +179,10 @@ def _environment(folder: Path, told: Context, settled: Settled, variables: Mappi
     ours = {name: variables[name] for name in named if variables.get(name)}
     ours |= {name.upper(): value for name, value in settled.values.items()}
     ours |= {f"PARAM_{name.upper()}": _shell_text(value) for name, value in told.parameters.items()}
-    passed = {name: os.environ[name] for name in _PASSED_ON + _PASSED_ON_TO_FIND_CERTIFICATES if name in os.environ}
     programs = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     return {
         **{name: value for name, value in ours.items() if not _RESERVED.fullmatch(name)},
-        **passed,
+        **_passed_on(),
         "PATH": programs,
         "HOME": str(folder / "home"),
         "TMPDIR": str(folder / "tmp"),
@@ -144,6 +194,10 @@ def _environment(folder: Path, told: Context, settled: Settled, variables: Mappi
         "PROOFBOOK_RUN": told.run,
         context.VARIABLE: str(folder / "context.json"),
     }
+
+
+def _passed_on() -> dict[str, str]:
+    return {name: os.environ[name] for name in _PASSED_ON + _PASSED_ON_TO_FIND_CERTIFICATES if name in os.environ}
 
 
 def _shell_text(value: object) -> str:

@@ -1,0 +1,69 @@
+"""What a forked process does to be a kernel like one that was started: nothing of the server's may show in it."""
+
+from __future__ import annotations
+
+import os
+import random
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from checks.run._zygote import Job
+
+
+def run(job: Job) -> int:
+    """Be a kernel until it is told to end; its exit status."""
+    _settle_in(job)
+    if not job.debugger:
+        # Loading it would take longer than everything else together, and nobody is there to debug.
+        sys.modules.setdefault("debugpy", None)  # type: ignore[arg-type]
+    from ipykernel.kernelapp import IPKernelApp
+
+    app: Any = IPKernelApp.instance()
+    # Its default was read from the server's environment.
+    app.parent_handle = os.getppid()
+    app.initialize(list(job.argv))
+    _forget_ourselves_unless_strict(app.shell)
+    app.start()
+    return 0
+
+
+def _settle_in(job: Job) -> None:
+    if job.cwd:
+        os.chdir(job.cwd)
+    # Python itself sets this one where the locale would be plain ASCII.
+    coerced = {name: os.environ[name] for name in ("LC_CTYPE",) if name in os.environ}
+    os.environ.clear()
+    os.environ.update({**coerced, **job.env, "JPY_PARENT_PID": str(os.getppid())})
+    time.tzset()
+    tempfile.tempdir = None
+    launcher = find_spec("ipykernel_launcher")
+    sys.argv = [(launcher and launcher.origin) or "ipykernel_launcher", *job.argv]
+    random.seed()
+    if "numpy.random" in sys.modules:
+        sys.modules["numpy.random"].seed()
+    if "multiprocessing.process" in sys.modules:
+        # It was drawn when the module was loaded; kernels must not know one another's.
+        sys.modules["multiprocessing.process"].current_process().authkey = os.urandom(32)
+    if "matplotlib" in sys.modules:
+        _forget_folders(sys.modules["matplotlib"])
+
+
+def _forget_folders(matplotlib: Any) -> None:
+    """Let matplotlib look for its folders again: those that it found belong to the server."""
+    for name in ("get_configdir", "get_cachedir"):
+        with suppress(AttributeError):
+            getattr(matplotlib, name).cache_clear()
+
+
+def _forget_ourselves_unless_strict(shell: Any) -> None:
+    """Let `import checks` make the shell strict, as in any kernel in which it has not been imported before."""
+    from checks.run.strict import strictness_of
+
+    if strictness_of(shell) is None:
+        for name in [name for name in sys.modules if name == "checks" or name.startswith("checks.")]:
+            del sys.modules[name]
