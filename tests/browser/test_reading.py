@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -78,7 +79,7 @@ def test_home_answers_first(browser: Browser, troubled: Path) -> None:
     with reading(browser) as reader:
         reader.page.goto((troubled / "index.html").as_uri())
         assert reader.page.locator("h1").inner_text() == "2 things need someone"
-        assert "2 min ago" in reader.page.locator(".pb-answer").inner_text()
+        assert re.search(r"\b[2-9] min ago", reader.page.locator(".pb-answer").inner_text())
         first = reader.page.locator(".pb-need").first.inner_text()
         assert "Critical" in first
         assert "12.4 %, limit > 10 %" in first
