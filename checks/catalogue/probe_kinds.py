@@ -12,6 +12,7 @@ from checks.catalogue._declaration import Duration as Duration
 from checks.catalogue._declaration import Regex as Regex
 from checks.catalogue._declaration import Statistic as Statistic
 from checks.catalogue._declaration import parse_duration as parse_duration
+from checks.catalogue._server_kinds import RedisProbe as RedisProbe
 from checks.catalogue._server_kinds import TlsProbe as TlsProbe
 from checks.catalogue._upkeep_kinds import GitProbe as GitProbe
 from checks.catalogue._upkeep_kinds import ServiceProbe as ServiceProbe
@@ -90,12 +91,31 @@ class FileProbe(Declaration):
 
 
 class SqlProbe(Declaration):
-    """One number from a read-only query."""
+    """One number from a database that is only read: an SQLite file, or PostgreSQL.
+
+    ``query`` is the answer of `query`, one row with one number, in the metric's unit. The others are what the database
+    says of itself: ``size``; and of PostgreSQL only ``slow-queries`` (how many take longer than `slower_than` on average,
+    by its extension pg_stat_statements), ``connections`` (their share of max_connections), ``lock-waits`` (processes that
+    wait for a lock), ``vacuum-age`` (the time since the table that was vacuumed longest ago was; one with rows that never
+    was makes it unknown) and ``unused-indexes`` (those that serve no constraint and were never scanned).
+    A statement over its time is ended on the server too. What a function may do that a query calls is for the database's
+    role to say: give it one that may only read.
+    """
 
     kind: Literal["sql"]
-    database: str = Field(description="A path of an SQLite database, mostly a setting such as {database}.")
-    query: str
+    database: str = Field(
+        description="A path of an SQLite database or an address postgresql://…, mostly a setting such as {database}."
+    )
+    measure: Literal["query", "size", "slow-queries", "connections", "lock-waits", "vacuum-age", "unused-indexes"] = "query"
+    query: str | None = None
+    slower_than: Duration = Field(timedelta(seconds=1), alias="slower-than")
     timeout: Duration = timedelta(seconds=10)
+
+    @model_validator(mode="after")
+    def _query_goes_with_its_measure(self) -> SqlProbe:
+        if (self.measure == "query") != (self.query is not None):
+            raise ValueError("expected `query:`, or another `measure:` than query in its place")
+        return self
 
 
 class LogProbe(Declaration):
@@ -149,6 +169,16 @@ class NotebookProbe(Declaration):
 
 
 ProbeDeclaration = Annotated[
-    HttpProbe | TlsProbe | CommandProbe | FileProbe | SqlProbe | LogProbe | HostProbe | GitProbe | ServiceProbe | NotebookProbe,
+    HttpProbe
+    | TlsProbe
+    | RedisProbe
+    | CommandProbe
+    | FileProbe
+    | SqlProbe
+    | LogProbe
+    | HostProbe
+    | GitProbe
+    | ServiceProbe
+    | NotebookProbe,
     Field(discriminator="kind"),
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sqlite3
 import time
 from datetime import datetime
@@ -11,26 +12,68 @@ from urllib.parse import quote
 
 from checks.catalogue.environment import Settled
 from checks.model import Observation, Unmeasured
+from checks.probes import _postgresql
 from checks.probes._support import BYTE_CAP, Measuring, clipped, within
+from checks.probes._targets import NoTarget, refuse_strangers, without_userinfo
 
 if TYPE_CHECKING:
     from checks.catalogue.probe_kinds import SqlProbe
 
 _INSTRUCTIONS_BETWEEN_LOOKS = 2000
+_IS_ONE = "SELECT count(*) FROM sqlite_master"
 _READING = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
 
 
 def probe(declaration: SqlProbe, settled: Settled, unit: str, now: datetime) -> Observation | Unmeasured:
-    """Ask an SQLite database for one number; see `SqlProbe`."""
+    """Ask a database for one number; see `SqlProbe`."""
     database = settled.fill(declaration.database)
-    query = clipped(declaration.query, 160)
-    measuring = Measuring(now, f"{database}: {query}", settled)
+    asked = clipped(declaration.query, 160) if declaration.query else declaration.measure
+    if _postgresql.is_postgresql(database):
+        return _in_postgresql(database, declaration, asked, settled, unit, now)
+    measuring = Measuring(now, f"{_shown(database)}: {asked}", settled)
+    if "://" in database:
+        return measuring.failed("the database is neither a path of SQLite nor a postgresql:// address")
     seconds = declaration.timeout.total_seconds()
+    if declaration.measure not in ("query", "size"):
+        return measuring.failed(f"SQLite keeps no statistics, so {declaration.measure} is measured in PostgreSQL only")
+    query = _IS_ONE if declaration.query is None else declaration.query
     try:
         # The progress handler ends a query that computes; the thread ends the wait for a file that does not answer.
-        return within(seconds + 1, lambda: _ask(declaration.query, Path(database), seconds, measuring, unit))
+        seen = within(seconds + 1, lambda: _ask(query, Path(database), seconds, measuring, unit))
     except TimeoutError:
         return measuring.late(seconds)
+    if declaration.measure == "query" or isinstance(seen, Unmeasured):
+        return seen
+    files = [path for path in (Path(database), Path(f"{database}-wal")) if path.exists()]
+    return measuring.gave(sum(path.stat().st_size for path in files), "B", "its write-ahead log included" if files[1:] else "")
+
+
+def _in_postgresql(
+    database: str, declaration: SqlProbe, asked: str, settled: Settled, unit: str, now: datetime
+) -> Observation | Unmeasured:
+    try:
+        import psycopg
+    except ImportError:
+        return Measuring(now, f"PostgreSQL: {asked}", settled).failed(
+            "PostgreSQL needs psycopg, which is not installed: pip install 'proofbook[postgresql]'"
+        )
+    try:
+        shown, password = _postgresql.named(database)
+    except (psycopg.Error, ValueError):
+        # What libpq says of an address it cannot read may repeat the password in it.
+        return Measuring(now, f"PostgreSQL: {asked}", settled).failed("the address of the PostgreSQL database cannot be read")
+    settled = dataclasses.replace(settled, secrets=settled.secrets | {password} if password else settled.secrets)
+    measuring = Measuring(now, f"{shown}: {asked}", settled)
+    if database not in settled.values.values():
+        try:
+            refuse_strangers(database, settled)
+        except NoTarget as error:
+            return measuring.failed(str(error))
+    return _postgresql.ask(database, declaration, shown, measuring, unit)
+
+
+def _shown(database: str) -> str:
+    return without_userinfo(database) if "://" in database else database
 
 
 def _ask(query: str, database: Path, seconds: float, measuring: Measuring, unit: str) -> Observation | Unmeasured:

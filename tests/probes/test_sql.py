@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import sqlite3
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from checks.errors import DataError
 from checks.model import Observation
 from tests.probes.conftest import measured, reason_of, settings, value_of
 
@@ -141,3 +143,24 @@ def test_source_names_database_and_query(database: Path) -> None:
     seen = measured(ask(Path("{database}"), query), settled=settings({"database": str(database), "a": "no"}))
     assert isinstance(seen, Observation), seen
     assert (seen.value, seen.source) == (5.0, f"{database}: {query}")
+
+
+def test_the_size_of_an_sqlite_file_is_measured(database: Path) -> None:
+    """The size shortcut gives the pages that the database has; the others are PostgreSQL's."""
+    probe = {"kind": "sql", "database": str(database)}
+    assert value_of({**probe, "measure": "size"}, "B") == database.stat().st_size
+    assert "measured in PostgreSQL only" in reason_of({**probe, "measure": "lock-waits"})
+
+
+def test_postgresql_without_its_driver_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the extra is not installed, it is unknown with the command that installs it."""
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    said = reason_of({"kind": "sql", "database": "postgresql://shop:pa55word@127.0.0.1/shop", "query": "SELECT 1"})
+    assert said == "PostgreSQL needs psycopg, which is not installed: pip install 'proofbook[postgresql]'"
+
+
+@pytest.mark.parametrize("options", [{}, {"measure": "size", "query": "SELECT 1"}, {"measure": "median"}])
+def test_a_query_goes_with_its_measure(options: dict[str, Any]) -> None:
+    """A declaration without a query, or with one that nobody would ask, is refused."""
+    with pytest.raises(DataError, match="the probe of shop/figure is not valid"):
+        measured({"kind": "sql", "database": "a.db", **options})
