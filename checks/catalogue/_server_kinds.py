@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from checks.catalogue._declaration import Declaration, Duration
 
@@ -25,3 +25,28 @@ class TlsProbe(Declaration):
     server_name: str | None = Field(None, description="The name to ask for and to expect; without it, the address's host.")
     authority: str | None = Field(None, description="A PEM file of the authorities to trust; without it, the machine's.")
     timeout: Duration = timedelta(seconds=10)
+
+
+class RedisProbe(Declaration):
+    """PING or INFO of a Redis server that the environment's settings name; nothing else is ever sent but the password.
+
+    ``ping`` is the time of one PING. ``hit-rate`` is the share of looked-up keys that were there, ``evictions`` how many keys
+    were dropped for want of memory: both since the server's start, or during a window that begins now and lasts `over`. A
+    window without a look-up has no hit rate. ``memory`` is the memory used, ``memory-share`` its share of maxmemory.
+    ``save-age`` is the time since the last save that succeeded, unknown while there was none since the server's start, and
+    ``unsaved`` how many changes were made since.
+    """
+
+    kind: Literal["redis"]
+    url: str = Field(description="redis://[user:password@]host[:port], or rediss:// with TLS; {name} stands for a setting.")
+    measure: Literal["ping", "hit-rate", "evictions", "memory", "memory-share", "save-age", "unsaved"] = "ping"
+    over: Duration | None = Field(None, description="How long hits or evictions are counted; without it, since the start.")
+    needs: int = Field(1, ge=1, description="A hit rate of fewer look-ups than this is unknown.")
+    authority: str | None = Field(None, description="A PEM file of the authorities to trust; without it, the machine's.")
+    timeout: Duration = Field(timedelta(seconds=5), description="The deadline of all of it, `over` not counted.")
+
+    @model_validator(mode="after")
+    def _only_counters_have_a_window(self) -> RedisProbe:
+        if self.over and self.measure not in ("hit-rate", "evictions"):
+            raise ValueError("expected no `over:`; it goes with `measure: hit-rate` and `measure: evictions`")
+        return self

@@ -14,6 +14,7 @@ from checks.catalogue._declaration import Statistic as Statistic
 from checks.catalogue._declaration import parse_duration as parse_duration
 from checks.catalogue._server_kinds import RedisProbe as RedisProbe
 from checks.catalogue._server_kinds import TlsProbe as TlsProbe
+from checks.catalogue._upkeep_kinds import GithubProbe as GithubProbe
 from checks.catalogue._upkeep_kinds import GitProbe as GitProbe
 from checks.catalogue._upkeep_kinds import ServiceProbe as ServiceProbe
 
@@ -179,6 +180,7 @@ ProbeDeclaration = Annotated[
     | HostProbe
     | GitProbe
     | ServiceProbe
+    | GithubProbe
     | NotebookProbe,
     Field(discriminator="kind"),
 ]

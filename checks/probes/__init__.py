@@ -12,7 +12,7 @@ from checks.catalogue.environment import MissingSetting, Settled
 from checks.errors import DataError
 from checks.judge import convert
 from checks.model import Metric, Observation, Unmeasured
-from checks.probes import command, file, git, host, http, log, notebook, service, sql, tls
+from checks.probes import command, file, git, github, host, http, log, notebook, redis, service, sql, tls
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -45,6 +45,7 @@ class Probe(Protocol[D_contra]):
 PROBES: dict[str, Probe[Any]] = {
     "http": http.probe,
     "tls": tls.probe,
+    "redis": redis.probe,
     "command": command.probe,
     "file": file.probe,
     "sql": sql.probe,
@@ -52,6 +53,7 @@ PROBES: dict[str, Probe[Any]] = {
     "host": host.probe,
     "git": git.probe,
     "service": service.probe,
+    "github": github.probe,
     "notebook": notebook.probe,
 }
 

@@ -84,3 +84,20 @@ def nginx(folder: Path, *blocks: str) -> Server:
         f"http {{ access_log off; default_type text/plain; {temporary}\n{''.join(blocks)}\n}}\n"
     )
     return Server(["nginx", "-p", str(folder), "-e", "stderr", "-c", str(folder / "nginx.conf")], folder, port)
+
+
+class Redis(Server):
+    """A Redis server with these settings of redis.conf; it saves nothing by itself."""
+
+    def __init__(self, folder: Path, **settings: str) -> None:
+        port = free_port()
+        given = {"bind": "127.0.0.1", "port": str(port), "dir": str(folder), "save": "", "daemonize": "no", **settings}
+        arguments = [part for name, value in given.items() for part in (f"--{name.replace('_', '-')}", value)]
+        super().__init__(["redis-server", *arguments], folder, port)
+
+    def tell(self, *command: str, password: str | None = None) -> str:
+        """Send a command and give the reply as text."""
+        import redis
+
+        with redis.Redis(port=self.port, password=password, decode_responses=True) as client:
+            return str(client.execute_command(*command))  # type: ignore[no-untyped-call, unused-ignore]
