@@ -7,12 +7,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from checks.journal.facts import EMPTY, Event, JournalMissing, RecordedResult, Snapshot
+from checks.journal.facts import EMPTY, Event, InForce, JournalMissing, RecordedResult, Snapshot, StatusChange, Stretch
 
 if TYPE_CHECKING:
     from checks.journal.store import Journal
 
-__all__ = ["EMPTY", "Event", "Journal", "JournalMissing", "RecordedResult", "Snapshot", "open_journal"]
+__all__ = [
+    "EMPTY",
+    "Event",
+    "InForce",
+    "Journal",
+    "JournalMissing",
+    "RecordedResult",
+    "Snapshot",
+    "StatusChange",
+    "Stretch",
+    "open_journal",
+]
 
 
 def open_journal(url: str, *, create: bool = True) -> Journal:

@@ -132,3 +132,81 @@ def observations(environment: str, system: str, metric: str, since: datetime, li
         .order_by(t.observations.c.ts.desc())
         .limit(limit)
     )
+
+
+def stretches(environment: str, since: datetime, width: int) -> sa.Select[Any]:
+    """What was observed of each metric in each stretch of time, oldest first; `width` in microseconds."""
+    after = sa.type_coerce(t.observations.c.ts, sa.BigInteger) - sa.literal(t.to_micros(since), sa.BigInteger)
+    stretch = ((after - after % width) / sa.literal(width, sa.BigInteger)).label("stretch")
+    seen = (
+        sa.select(
+            t.series.c.system, t.series.c.metric, t.observations.c.unit, t.observations.c.ts, t.observations.c.value, stretch
+        )
+        .select_from(t.observations.join(t.series, t.series.c.id == t.observations.c.series))
+        .where(t.series.c.environment == environment, t.observations.c.ts >= since)
+        .subquery()
+    )
+    value, by = seen.c.value, (seen.c.system, seen.c.metric, seen.c.unit, seen.c.stretch)
+    return (
+        sa.select(
+            seen.c.system,
+            seen.c.metric,
+            seen.c.unit,
+            sa.func.max(seen.c.ts).label("at"),
+            sa.func.min(value).label("low"),
+            sa.func.avg(value).label("mean"),
+            sa.func.max(value).label("high"),
+            sa.func.count().label("number"),
+        )
+        .group_by(*by)
+        .order_by(seen.c.system, seen.c.metric, sa.func.max(seen.c.ts))
+    )
+
+
+def limit_changes(environment: str) -> sa.Select[Any]:
+    """The first result of each metric, and each that was judged by other limits than the one before; oldest first."""
+    judged = _with_the_one_before(environment, t.results.c.warning, t.results.c.critical)
+    changed = judged.c.warning.is_distinct_from(judged.c.warning_before) | judged.c.critical.is_distinct_from(
+        judged.c.critical_before
+    )
+    return (
+        sa.select(judged)
+        .where(judged.c.before.is_(None) | changed)
+        .order_by(judged.c.system, judged.c.metric, judged.c.judged_at, judged.c.id)
+    )
+
+
+def status_changes(environment: str, since: datetime, limit: int) -> sa.Select[Any]:
+    """Results since a moment whose status is not that of the one before, newest first."""
+    judged = _with_the_one_before(environment, t.results.c.status)
+    return (
+        sa.select(*RESULT_COLUMNS, judged.c.status_before)
+        .select_from(judged.join(t.results, t.results.c.id == judged.c.id).join(t.series, t.series.c.id == t.results.c.series))
+        .where(judged.c.judged_at >= since, judged.c.status.is_distinct_from(judged.c.status_before))
+        .order_by(judged.c.judged_at.desc(), judged.c.id.desc())
+        .limit(limit)
+    )
+
+
+def _with_the_one_before(environment: str, *columns: sa.Column[Any]) -> sa.Subquery:
+    """Each result with some of its columns, and those of its metric's result before; ``before`` is NULL where there is none."""
+
+    def before(column: sa.Column[Any]) -> sa.Over[Any]:
+        return sa.func.lag(column, type_=column.type).over(
+            partition_by=t.results.c.series, order_by=(t.results.c.judged_at, t.results.c.id)
+        )
+
+    return (
+        sa.select(
+            t.series.c.system,
+            t.series.c.metric,
+            t.results.c.id,
+            t.results.c.judged_at,
+            *columns,
+            *(before(column).label(f"{column.name}_before") for column in columns),
+            before(t.results.c.id).label("before"),
+        )
+        .select_from(t.results.join(t.series, t.series.c.id == t.results.c.series))
+        .where(t.series.c.environment == environment)
+        .subquery()
+    )

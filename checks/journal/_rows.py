@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import asdict
 from typing import Any
 
 import sqlalchemy as sa
 
 from checks.journal import _tables as t
 from checks.journal.facts import Event, RecordedResult
-from checks.model import Observation, Result, Run, RunState, Status
+from checks.model import BaselineUsed, Observation, Result, Run, RunState, Status
 
 RUN_COLUMNS = (
     *t.runs.c,
@@ -82,6 +83,8 @@ def result_row(run_id: str, series: int, result: Result) -> dict[str, Any]:
         "critical": result.critical,
         "cell": result.cell,
         "step": result.step,
+        "samples": seen and seen.samples,
+        "baseline": result.baseline and asdict(result.baseline),
     }
 
 
@@ -90,7 +93,7 @@ def to_result(row: sa.Row[Any]) -> Result:
     seen = None
     if row.measured_at is not None:
         value = math.nan if row.value is None else row.value
-        seen = Observation(value, row.unit, row.measured_at, row.took, row.source, row.detail)
+        seen = Observation(value, row.unit, row.measured_at, row.took, row.source, row.detail, row.samples)
     return Result(
         system=row.system,
         metric=row.metric,
@@ -103,6 +106,7 @@ def to_result(row: sa.Row[Any]) -> Result:
         critical=row.critical,
         cell=row.cell,
         step=row.step,
+        baseline=BaselineUsed(**row.baseline) if row.baseline else None,
     )
 
 

@@ -10,10 +10,10 @@ import sqlalchemy as sa
 
 from checks.model import RunState, Status, Trigger
 
-HEAD = "0001"
+HEAD = "0002"
 """The schema that this Proofbook writes; the last migration's number."""
 
-KNOWN = frozenset({HEAD})
+KNOWN = frozenset({"0001", HEAD})
 """Every schema that this Proofbook can bring up to date."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -117,6 +117,8 @@ results = sa.Table(
     sa.Column("critical", sa.Text),
     sa.Column("cell", sa.Integer),
     sa.Column("step", sa.Integer),
+    sa.Column("samples", sa.BigInteger),
+    sa.Column("baseline", sa.JSON(none_as_null=True)),
     sa.Index("results_of_a_run", "run_id", "id"),
     sa.Index("results_by_time", "series", "judged_at", "id"),
     sa.Index("results_by_status", "series", "status", "judged_at"),

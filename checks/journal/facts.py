@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from checks.errors import ServiceAway
-from checks.model import Result, Run
+from checks.model import Result, Run, Status
 
 
 class JournalMissing(ServiceAway):
@@ -46,6 +46,54 @@ class Event:
     subject: str
     actor: str
     detail: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """What was observed of a metric in one stretch of time, in one unit.
+
+    Attributes:
+        at: when its last value was measured.
+        low, mean, high: of its values, in `unit`.
+        count: how many there are.
+
+    """
+
+    at: datetime
+    low: float
+    mean: float
+    high: float
+    count: int
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """The texts of the limits that judged a metric's results, and from when on.
+
+    Attributes:
+        until: when other limits judged first; ``None`` of those that judged last.
+
+    """
+
+    since: datetime
+    until: datetime | None
+    warning: str | None
+    critical: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class StatusChange:
+    """A result whose status is not that of the result before.
+
+    Attributes:
+        before: the status before; ``None`` of a metric's first result.
+
+    """
+
+    result: Result
+    before: Status | None
+    run_id: str
 
 
 @dataclass(frozen=True, slots=True)

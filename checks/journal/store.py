@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -14,7 +15,7 @@ from checks.journal import _queries, _rows
 from checks.journal import _tables as t
 from checks.journal._engine import engine_for, reading, shown, writing
 from checks.journal._migrate import bring_up_to_date
-from checks.journal.facts import Event, RecordedResult, Snapshot
+from checks.journal.facts import Event, InForce, RecordedResult, Snapshot, StatusChange, Stretch
 from checks.model import Result, Run, Status
 
 _EPOCH = date(1970, 1, 1)
@@ -251,6 +252,29 @@ class Journal:
         rows = self._all(_queries.observations(environment, system, metric, since, limit))[::-1]
         wanted = unit if unit is not None or not rows else rows[-1].unit
         return [(row.ts, row.value) for row in rows if row.unit == wanted]
+
+    def stretches(self, environment: str, since: datetime, width: timedelta) -> dict[str, list[Stretch]]:
+        """What was observed from `since` on, summed up in stretches of time of one width, oldest first, by the metric's slug."""
+        found: dict[str, list[Stretch]] = {}
+        for row in self._all(_queries.stretches(environment, since, width // timedelta(microseconds=1))):
+            one = Stretch(row.at, row.low, row.mean, row.high, row.number, row.unit)
+            found.setdefault(f"{row.system}/{row.metric}", []).append(one)
+        return found
+
+    def limits_in_force(self, environment: str) -> dict[str, list[InForce]]:
+        """Which limits judged each metric, and from when to when, oldest first, by the metric's slug."""
+        found: dict[str, list[InForce]] = {}
+        for row in self._all(_queries.limit_changes(environment)):
+            known = found.setdefault(f"{row.system}/{row.metric}", [])
+            if known:
+                known[-1] = replace(known[-1], until=row.judged_at)
+            known.append(InForce(row.judged_at, None, row.warning, row.critical))
+        return found
+
+    def status_changes(self, environment: str, since: datetime, limit: int = 200) -> list[StatusChange]:
+        """Results since a moment whose status is not that of their metric's result before, newest first."""
+        rows = self._all(_queries.status_changes(environment, since, limit))
+        return [StatusChange(_rows.to_result(row), row.status_before, row.run_id) for row in rows]
 
     def daily_worst(self, environment: str, since: datetime) -> dict[str, dict[date, Status]]:
         """The worst status of each day (UTC) of each system; a day on which nothing was judged is left out."""

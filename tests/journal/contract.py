@@ -12,7 +12,7 @@ import pytest
 
 from checks.errors import Refused
 from checks.journal.store import Journal
-from checks.model import RunState, Status
+from checks.model import BaselineUsed, Observation, RunState, Status
 from tests.journal.samples import NOW, a_result, a_run, ended, keep
 
 
@@ -23,6 +23,14 @@ class JournalContract:
         results = [a_result(at=started), a_result("latency", Status.UNKNOWN, started, None, reason="timed out", cell=None)]
         done = keep(journal, *results, at=started)
         assert journal.run(done.id) == done
+        assert journal.results(done.id) == results
+
+    def test_what_judged_a_result_is_kept_with_it(self, journal: Journal) -> None:
+        """The baseline that a result was judged by, and how many samples its value rests on, are read back as given."""
+        baseline = BaselineUsed(0.1 + 0.2, "%", 412, "median of 28 d, same hour of the week")
+        seen = Observation(0.4, "%", NOW, 0.01, "a test", samples=480)
+        results = [a_result(baseline=baseline, observation=seen), a_result("latency")]
+        done = keep(journal, *results)
         assert journal.results(done.id) == results
 
     def test_a_started_run_is_running_and_unknown(self, journal: Journal) -> None:
@@ -172,6 +180,16 @@ class JournalContract:
         assert journal.observations("shop/error-rate", "sandbox", NOW) == line
         assert journal.observations("shop/error-rate", "sandbox", NOW + timedelta(hours=2)) == line[1:]
         assert journal.observations("shop/none", "sandbox", NOW) == []
+
+    def test_the_newest_observations_of_a_unit_are_found(self, journal: Journal) -> None:
+        """Asked for a unit and a number, the journal gives the newest so many in that unit, oldest first."""
+        for minute, value in enumerate((0.1, 0.2, 0.3)):
+            at = NOW + timedelta(minutes=minute)
+            keep(journal, a_result(value=value, at=at), at=at)
+        later = NOW + timedelta(minutes=1)
+        found = journal.observations("shop/error-rate", "sandbox", NOW, unit="%", limit=2)
+        assert found == [(later, 0.2), (later + timedelta(minutes=1), 0.3)]
+        assert journal.observations("shop/error-rate", "sandbox", NOW, unit="ms") == []
 
     def test_runs_are_found_by_what_they_were(self, journal: Journal) -> None:
         """Runs are listed the newest first, filtered and cut as asked."""

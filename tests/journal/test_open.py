@@ -62,22 +62,47 @@ def test_an_older_journal_is_copied_and_then_migrated(url: str, monkeypatch: pyt
     """Before the schema moves, the file is copied beside itself, readable by its owner only; every fact is in both."""
     with open_journal(url) as journal:
         done = keep(journal, a_result())
-    monkeypatch.setattr(_migrate, "HEAD", "0002")
-    monkeypatch.setattr(_migrate, "KNOWN", frozenset({"0001", "0002"}))
+    monkeypatch.setattr(_migrate, "HEAD", "next")
+    monkeypatch.setattr(_migrate, "KNOWN", frozenset({_tables.HEAD, "next"}))
     monkeypatch.setattr(_migrate, "upgrade", _add_a_column)
     with open_journal(url) as journal:
         assert journal.run(done.id) == done
-    (copy,) = _file(url).parent.glob("journal-schema-0001-*.db")
+    (copy,) = _file(url).parent.glob(f"journal-schema-{_tables.HEAD}-*.db")
     assert stat.S_IMODE(copy.stat().st_mode) == 0o600
     with closing(sqlite3.connect(copy)) as old, closing(sqlite3.connect(_file(url))) as new:
         assert old.execute("SELECT id FROM runs").fetchall() == [(done.id,)]
-        assert old.execute("SELECT version_num FROM alembic_version").fetchone() == ("0001",)
-        assert new.execute("SELECT version_num FROM alembic_version").fetchone() == ("0002",)
+        assert old.execute("SELECT version_num FROM alembic_version").fetchone() == (_tables.HEAD,)
+        assert new.execute("SELECT version_num FROM alembic_version").fetchone() == ("next",)
+
+
+def test_a_first_journal_is_brought_up_to_date(url: str) -> None:
+    """What the very first schema held is read as before; what it could not hold is absent."""
+    engine = _engine.engine_for(url)
+    _engine.make_file(_file(url))
+    with _engine.writing(engine) as connection:
+        _migrate.upgrade(connection, "0001")
+        connection.execute(
+            sa.text("INSERT INTO runs VALUES ('01', 'shop/morning', 'shop', 'sandbox', 'command', 5, '{}', '', '', '');")
+        )
+        connection.execute(sa.text("INSERT INTO series VALUES (1, 'sandbox', 'shop', 'error-rate')"))
+        connection.execute(
+            sa.text(
+                "INSERT INTO results"
+                " (run_id, series, title, status, reason, judged_at, measured_at, value, unit, took, source, detail)"
+                " VALUES ('01', 1, 'Error rate', 'ok', 'fine', 5, 5, 0.4, '%', 0.1, 'a test', '')"
+            )
+        )
+    engine.dispose()
+    with open_journal(url, create=False) as journal:
+        (result,) = journal.results("01")
+    assert (result.reason, result.baseline) == ("fine", None)
+    assert result.observation is not None
+    assert (result.observation.value, result.observation.samples) == (0.4, None)
 
 
 def _add_a_column(connection: sa.Connection) -> None:
     Operations(MigrationContext.configure(connection)).add_column("runs", sa.Column("fresh", sa.Text))
-    connection.execute(sa.text("UPDATE alembic_version SET version_num = '0002'"))
+    connection.execute(sa.text("UPDATE alembic_version SET version_num = 'next'"))
 
 
 def test_a_migration_that_fails_changes_nothing(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,7 +114,7 @@ def test_a_migration_that_fails_changes_nothing(url: str, monkeypatch: pytest.Mo
         _add_a_column(connection)
         raise RuntimeError("power cut")
 
-    monkeypatch.setattr(_migrate, "HEAD", "0002")
+    monkeypatch.setattr(_migrate, "HEAD", "next")
     monkeypatch.setattr(_migrate, "upgrade", break_off)
     with pytest.raises(RuntimeError, match="power cut"):
         open_journal(url)
