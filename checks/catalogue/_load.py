@@ -73,6 +73,19 @@ class Catalogue:
         """The runbooks of one system, in the order of their slugs."""
         return tuple(runbook for runbook in self.runbooks.values() if runbook.system == system)
 
+    def systems_in(self, environment: str) -> tuple[System, ...]:
+        """The systems that live in an environment, in the order of their names."""
+        return tuple(system for system in self.systems.values() if environment in system.environments)
+
+    def runbooks_in(self, environment: str) -> tuple[Runbook, ...]:
+        """The runbooks that may run in an environment: their system lives there, and they are declared for it."""
+        return tuple(
+            book
+            for book in self.runbooks.values()
+            if environment in self.systems[book.system].environments
+            and (not book.environments or environment in book.environments)
+        )
+
     def system(self, name: str) -> System:
         """The system of this name.
 

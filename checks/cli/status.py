@@ -70,7 +70,7 @@ def _systems(loaded: Catalogue, name: str | None, environment: str) -> list[Syst
     from checks.errors import UsageError
 
     asked = list(loaded.systems.values()) if name is None else [loaded.system(name)]
-    here = [system for system in asked if environment in system.environments]
+    here = [system for system in loaded.systems_in(environment) if system in asked]
     if asked and not here:
         names = sorted({place for system in asked for place in system.environments})
         raise UsageError(

@@ -23,12 +23,7 @@ def due_here(catalogue: Catalogue, last_slots: Mapping[str, datetime], environme
 
 def runbooks_here(catalogue: Catalogue, environment: str) -> list[Runbook]:
     """The runbooks that may run in an environment: declared for it, and their system lives there."""
-    return [
-        book
-        for book in catalogue.runbooks.values()
-        if environment in catalogue.systems[book.system].environments
-        and (not book.environments or environment in book.environments)
-    ]
+    return list(catalogue.runbooks_in(environment))
 
 
 def claim_due(catalogue: Catalogue, journal: Journal, environment: str, now: datetime) -> list[Slot]:
