@@ -52,12 +52,14 @@ class Form:
         name: how it is written, with … for what varies.
         examples: texts of it.
         broken: when a limit of this form is broken, in one sentence.
+        follows: whether it stands after a condition, and is none by itself.
 
     """
 
     name: str
     examples: tuple[str, ...]
     broken: str
+    follows: bool = False
 
 
 def forms() -> tuple[Form, ...]:
@@ -296,16 +298,19 @@ _FOLLOWING = (
         "… % of baseline",
         ("< 80 % of baseline", "> 120 % of baseline for 10m"),
         "The number is a share of what is usual for the metric, as its `baseline:` says.",
+        follows=True,
     ),
     Form(
         "… for …",
         ("> 70 % for 15m", "> 10 % for 5m"),
         "Every sample since then broke the condition, and no gap between two of them is longer than twice `every:`.",
+        follows=True,
     ),
     Form(
         "… in …",
         ("> 5 in 1h", "any in 5m", "changes in 24h"),
         "What happened in that time breaks the condition: events are summed, rises of a counter too, a restart at zero included.",
+        follows=True,
     ),
 )
 
