@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from types import SimpleNamespace
-from typing import cast
 
 import pytest
 
-from checks.catalogue import Catalogue
+from checks.catalogue import Catalogue, Settings
 from checks.journal import Journal, open_journal
 from checks.schedule import Slot, claim_due, due_here
 from tests.journal.samples import NOW, a_metric, a_runbook, a_system
@@ -23,10 +21,11 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 
 
 @pytest.fixture
-def catalogue() -> Catalogue:
+def catalogue(tmp_path: Path) -> Catalogue:
     books = [a_runbook("daily", "0 7 * * *"), a_runbook("hourly", "0 * * * *"), a_runbook("by-hand")]
     systems = {"shop": a_system(a_metric())}
-    return cast(Catalogue, SimpleNamespace(systems=systems, runbooks={book.slug: book for book in books}))
+    settings = Settings("sandbox", "UTC", "", tmp_path, "A site")
+    return Catalogue(tmp_path, systems, {book.slug: book for book in books}, settings)
 
 
 def test_what_is_due_is_claimed_once(catalogue: Catalogue, journal: Journal) -> None:
