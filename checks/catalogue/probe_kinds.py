@@ -12,6 +12,7 @@ from checks.catalogue._declaration import Duration as Duration
 from checks.catalogue._declaration import Regex as Regex
 from checks.catalogue._declaration import Statistic as Statistic
 from checks.catalogue._declaration import parse_duration as parse_duration
+from checks.catalogue._server_kinds import PrometheusProbe as PrometheusProbe
 from checks.catalogue._server_kinds import RedisProbe as RedisProbe
 from checks.catalogue._server_kinds import TlsProbe as TlsProbe
 from checks.catalogue._upkeep_kinds import GithubProbe as GithubProbe
@@ -173,6 +174,7 @@ ProbeDeclaration = Annotated[
     HttpProbe
     | TlsProbe
     | RedisProbe
+    | PrometheusProbe
     | CommandProbe
     | FileProbe
     | SqlProbe

@@ -12,7 +12,7 @@ from checks.catalogue.environment import MissingSetting, Settled
 from checks.errors import DataError
 from checks.judge import convert
 from checks.model import Metric, Observation, Unmeasured
-from checks.probes import command, file, git, github, host, http, log, notebook, redis, service, sql, tls
+from checks.probes import command, file, git, github, host, http, log, notebook, prometheus, redis, service, sql, tls
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -46,6 +46,7 @@ PROBES: dict[str, Probe[Any]] = {
     "http": http.probe,
     "tls": tls.probe,
     "redis": redis.probe,
+    "prometheus": prometheus.probe,
     "command": command.probe,
     "file": file.probe,
     "sql": sql.probe,
