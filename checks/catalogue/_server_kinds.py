@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from checks.catalogue._declaration import Declaration, Duration
+from checks.catalogue._declaration import Declaration, Duration, Statistic
 
 
 class TlsProbe(Declaration):
@@ -49,4 +49,31 @@ class RedisProbe(Declaration):
     def _only_counters_have_a_window(self) -> RedisProbe:
         if self.over and self.measure not in ("hit-rate", "evictions"):
             raise ValueError("expected no `over:`; it goes with `measure: hit-rate` and `measure: evictions`")
+        return self
+
+
+class PrometheusProbe(Declaration):
+    """A query to a Prometheus server that the environment's settings name; its answer is one series, in the metric's unit.
+
+    Without `range` it is the value now. With `range` it is the `statistic` of the values in that time up to now, one each
+    `step`: so ``statistic: min`` beside a limit ``> 70 %`` breaks only where the whole range was above it, by the server's own
+    history. A range with a gap, no series, several of them and NaN are unknown: aggregate in the query, as by ``sum(…)``.
+    """
+
+    kind: Literal["prometheus"]
+    url: str = Field(description="The server's address, with its path prefix where it has one, mostly a setting.")
+    query: str = Field(min_length=1, description="PromQL; {name} stands for a setting, other braces for themselves.")
+    range: Duration | None = None
+    step: Duration | None = Field(None, description="How far apart the values of a range are; without it, a sixtieth of it.")
+    statistic: Statistic = "mean"
+    headers: dict[str, str] = Field(default_factory=dict)
+    authority: str | None = Field(None, description="A PEM file of the authorities to trust; without it, the machine's.")
+    timeout: Duration = timedelta(seconds=10)
+
+    @model_validator(mode="after")
+    def _only_a_range_has_steps(self) -> PrometheusProbe:
+        if self.range is None and ({"step", "statistic"} & self.model_fields_set):
+            raise ValueError("expected `range:` beside `step:` and `statistic:`")
+        if self.range and self.step and not self.range / 10_000 <= self.step <= self.range:
+            raise ValueError("expected a `step:` no longer than `range:`, and at most 10,000 of them in it")
         return self

@@ -101,3 +101,36 @@ class Redis(Server):
 
         with redis.Redis(port=self.port, password=password, decode_responses=True) as client:
             return str(client.execute_command(*command))  # type: ignore[no-untyped-call, unused-ignore]
+
+
+class Prometheus(Server):
+    """A Prometheus that scrapes itself each second, with some history from before its start.
+
+    Args:
+        history: lines of the OpenMetrics text format, each with its time.
+
+    """
+
+    def __init__(self, folder: Path, history: Sequence[str]) -> None:
+        port = free_port()
+        (folder / "prometheus.yml").write_text(
+            "global: {scrape_interval: 1s}\n"
+            f"scrape_configs: [{{job_name: itself, static_configs: [{{targets: ['127.0.0.1:{port}']}}]}}]\n"
+        )
+        super().__init__(
+            [
+                "prometheus",
+                f"--config.file={folder}/prometheus.yml",
+                f"--storage.tsdb.path={folder}/data",
+                f"--web.listen-address=127.0.0.1:{port}",
+            ],
+            folder,
+            port,
+        )
+        (folder / "history").write_text("\n".join([*history, "# EOF", ""]))
+        subprocess.run(
+            ["promtool", "tsdb", "create-blocks-from", "openmetrics", str(folder / "history"), str(folder / "data")],
+            check=True,
+            capture_output=True,
+            timeout=60,
+        )
