@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 def run(job: Job) -> int:
     """Be a kernel until it is told to end; its exit status."""
     _settle_in(job)
-    if not job.debugger:
-        # Loading it would take longer than everything else together, and nobody is there to debug.
-        sys.modules.setdefault("debugpy", None)  # type: ignore[arg-type]
+    if job.debugger:
+        # The server loaded it as it is where there is no debugger.
+        sys.modules.pop("ipykernel.debugger", None)
     from ipykernel.kernelapp import IPKernelApp
 
     app: Any = IPKernelApp.instance()

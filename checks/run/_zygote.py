@@ -134,6 +134,11 @@ def preload(names: Iterable[str]) -> None:
             importlib.import_module(name)
     for name in limits:
         del os.environ[name]
+    # Loading the debugger would take longer than everything else together, and a run has nobody to debug.
+    sys.modules["debugpy"] = None  # type: ignore[assignment]
+    with suppress(ImportError):
+        importlib.import_module("ipykernel.debugger")
+    del sys.modules["debugpy"]
 
 
 def serve(control: socket.socket) -> socket.socket | None:

@@ -32,6 +32,8 @@ ENGINE = "proofbook"
 _GRACE_SECONDS = 2.0
 _POLL_SECONDS = 0.1
 _START_SECONDS = 60
+_ASK_SECONDS = 1.0
+_HEAR_SECONDS = 0.05
 _SETTLE = "__import__('json').dumps(__import__('checks.run.strict', fromlist=['settle']).settle())"
 # More than this of one cell is not even taken in; see `checks.run.evidence` for what of it is kept.
 TAKEN_CHARACTERS = 4_000_000
@@ -137,9 +139,33 @@ class DriveClient(PapermillNotebookClient):
         self.reset_execution_trackers()
         try:
             self.start_new_kernel(env=dict(self.drive.room.variables), cwd=str(self.drive.room.work))
-            self.start_new_kernel_client()
+            self._get_ready()
         except (RuntimeError, OSError) as error:
             raise Stopped(CellOutcome.FAILED, f"the kernel did not start: {error}") from error
+
+    async def _async_get_ready(self) -> None:
+        """Connect and wait until what the kernel says is heard.
+
+        jupyter_client's own way ends by listening to nothing for 200 ms; messages of others are told apart by their parent.
+        """
+        assert self.km is not None  # noqa: S101 - open() has started it
+        self.kc = kc = self.km.client()
+        kc.start_channels(stdin=False, hb=False, control=False)
+        kc.allow_stdin = False
+        ends_at = time.monotonic() + _START_SECONDS
+        asked: set[str] = set()
+        while time.monotonic() < ends_at:
+            asked.add(kc.kernel_info())
+            with suppress(Empty):
+                while (await ensure_async(kc.shell_channel.get_msg(timeout=_ASK_SECONDS)))["msg_type"] != "kernel_info_reply":
+                    continue
+                while not _heard(await ensure_async(kc.iopub_channel.get_msg(timeout=_HEAR_SECONDS)), asked):
+                    continue
+                return
+            await self._async_check_alive()
+        raise RuntimeError(f"it did not answer in {_START_SECONDS} seconds")
+
+    _get_ready = run_sync(_async_get_ready)
 
     def close(self) -> None:
         """End the kernel and everything that it started; a second time does nothing."""
@@ -344,6 +370,13 @@ def tidy(notebook: NotebookNode) -> None:
     """Take papermill's notes out again: they call a cell completed that was never reached."""
     for holder in (notebook, *notebook.cells):
         holder.metadata.pop("papermill", None)
+
+
+def _heard(msg: dict[str, Any], asked: set[str]) -> bool:
+    """Whether a message proves that we are subscribed: a welcome, or the end of what we asked."""
+    if msg["msg_type"] == "iopub_welcome":
+        return True
+    return msg["parent_header"].get("msg_id") in asked and msg["content"].get("execution_state") == "idle"
 
 
 def _seconds(seconds: float) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,7 @@ _RESERVED = re.compile(r"PATH|HOME|TMPDIR|SHELL|(PYTHON|LD_|DYLD_|BASH|IPYTHON|J
 _VARIABLE = re.compile(r"\$\{(?:secret:)?([A-Za-z_][A-Za-z0-9_]*)\}")
 _LONGEST_SOCKET_PATH = 100
 _END_SECONDS = 10
+_RECONNECT_MILLISECONDS = 4
 ORIGIN_VARIABLE = "PROOFBOOK_KERNELS"
 
 
@@ -109,7 +111,7 @@ def manager(home: Room) -> AsyncKernelManager:
     argv += [sys.executable, "-I", "-m", "ipykernel_launcher", "-f", "{connection_file}"]
     argv += ["--HistoryManager.hist_file=:memory:", "--HistoryManager.enabled=False", "--InteractiveShell.colors=nocolor"]
     argv += ["--InteractiveShellApp.extensions=checks.run.strict", "--log-level=40"]
-    made = AsyncKernelManager(kernel_name="", connection_file=str(home.folder / "k.json"))
+    made = AsyncKernelManager(kernel_name="", connection_file=str(home.folder / "k.json"), context=_sockets())
     made._kernel_spec = KernelSpec(argv=argv, display_name="Python 3", language="python")
     if len(str(home.folder)) < _LONGEST_SOCKET_PATH:
         made.transport = "ipc"
@@ -194,6 +196,17 @@ def _environment(folder: Path, told: Context, settled: Settled, variables: Mappi
         "PROOFBOOK_RUN": told.run,
         context.VARIABLE: str(folder / "context.json"),
     }
+
+
+@cache
+def _sockets() -> Any:
+    """The origin of every socket to a kernel: one thread for all, and impatient, because a kernel binds within moments."""
+    import zmq
+    from zmq.asyncio import Context
+
+    context = Context()
+    context.setsockopt(zmq.RECONNECT_IVL, _RECONNECT_MILLISECONDS)
+    return context
 
 
 def _passed_on() -> dict[str, str]:

@@ -68,8 +68,11 @@ def run_many(
     """
     from dataclasses import replace
 
+    from checks.run import kernels
+
     watcher = watcher or Watcher()
     waiting = list(enumerate(runs))
+    kernels.warm_up(_source(prepared) for _, prepared in waiting)
     cancelled = threading.Event()
     under_way: dict[Future[Outcome], tuple[int, Prepared]] = {}
     outcomes: dict[int, Outcome] = {}
@@ -105,6 +108,14 @@ def run_many(
                 collect(wait(under_way).done)
             raise
     return [outcomes[position] for position in sorted(outcomes)]
+
+
+def _source(prepared: Prepared) -> str:
+    try:
+        return prepared.runbook.path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        # What cannot be read fails its run, which says why.
+        return ""
 
 
 def _execute(prepared: Prepared, clock: Callable[[], datetime], cancelled: threading.Event, watcher: Watcher) -> Outcome:
