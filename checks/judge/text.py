@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from functools import lru_cache
 
 from checks.judge.units import BINARY_SIZES, DECIMAL_SIZES, TIMES, Dimension, Unit, parse_unit
 
@@ -15,6 +16,7 @@ _HEX_DIGITS = 12  # 48 bits: a whole number that every float and every database 
 _PARTS = (("d", 86400, "h", 3600), ("h", 3600, "min", 60), ("min", 60, "s", 1))
 
 
+@lru_cache(maxsize=4096)
 def format_value(value: float, unit: str) -> str:
     """Show a value for a reader: ``12.4 %``, ``48,211``, ``1.3 MB``, ``4 h 02 min``, ``12 requests/min``.
 
