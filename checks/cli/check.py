@@ -1,7 +1,8 @@
-"""``proofbook check``: measure and judge now, and keep nothing."""
+"""``proofbook check``: measure and judge now, or try a limit on what the journal has; keep nothing."""
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,11 +17,27 @@ if TYPE_CHECKING:
     from checks.model import Metric, Result
 
 
+class Format(StrEnum):
+    """How the answer is printed."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
 def check(
     metrics: Annotated[
         list[str], typer.Argument(metavar="SYSTEM[/METRIC]...", help="Metrics, or systems for all that they declare.")
     ],
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Also say from what, how fast, and what was seen.")] = False,
+    against: Annotated[
+        str | None,
+        typer.Option("--against", metavar="LIMIT", help="Try a limit on past values instead of measuring.", show_default=False),
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option("--since", metavar="DURATION", help="With --against: how far back; 7d without it.", show_default=False),
+    ] = None,
+    format: Annotated[Format, typer.Option("--format", "-f", help="How the answer is printed.")] = Format.TEXT,  # noqa: A002
     environment: EnvironmentOption = None,
     root: RootOption = None,
 ) -> None:
@@ -29,25 +46,57 @@ def check(
     Nothing is journaled; earlier values are read from the journal, for limits that look back. A metric that only a
     runbook's cell can measure is unknown here.
 
+    With --against nothing is measured: a proposed limit is tried on the values that the journal has, next to today's limits,
+    and the exit status is 0.
+
     Example: `proofbook check shop/error-rate -v`
+
+    Example: `proofbook check --against "> 300 ms" shop/response-time --since 7d`
     """
     from datetime import UTC, datetime
 
     from checks.catalogue import resolve
+    from checks.errors import UsageError
     from checks.judge import judge
     from checks.model import Status
     from checks.probes import measure
     from checks.run.history import with_settings
 
+    if since is not None and against is None:
+        raise UsageError("--since goes with --against", example='proofbook check --against "> 1 %" shop/error-rate --since 7d')
     place = workspace(root, environment)
+    if against is not None:
+        _try(place, metrics, against, since or "7d", datetime.now(UTC), format)
+        return
     results = []
     for metric in _named(place.catalogue, metrics):
         settled = resolve(place.catalogue.systems[metric.system], place.environment, place.variables)
         seen = measure(metric, settled, datetime.now(UTC))
         metric = with_settings(metric, settled)
         results.append(judge(metric, seen, datetime.now(UTC), _earlier(metric, place, datetime.now(UTC))))
-    _print(results, verbose)
+    if format is Format.JSON:
+        _print_json(place.environment, results)
+    else:
+        _print(results, verbose)
     raise typer.Exit(Status.worst(result.status for result in results).exit_code)
+
+
+def _try(place: Workspace, names: list[str], against: str, since: str, now: datetime, shown: Format) -> None:
+    from checks.cli._paper import as_json, parse_since, print_trial, tried
+    from checks.judge import parse_limit
+
+    proposed, back = parse_limit(against), parse_since(since)
+    trials = [tried(place, metric, proposed, back, now) for metric in _named(place.catalogue, names)]
+    if shown is Format.JSON:
+        import json
+
+        answer = {"version": 1, "environment": place.environment, "trials": [as_json(trial) for trial in trials]}
+        print(json.dumps(answer, indent=2, ensure_ascii=False, allow_nan=False))
+        return
+    for number, trial in enumerate(trials):
+        if number:
+            print()
+        print_trial(trial)
 
 
 def _named(catalogue: Catalogue, names: list[str]) -> list[Metric]:
@@ -73,6 +122,22 @@ def _earlier(metric: Metric, place: Workspace, now: datetime) -> Sequence[tuple[
             return earlier(metric, place.environment, journal, now)
     except JournalMissing:
         return ()
+
+
+def _print_json(environment: str, results: list[Result]) -> None:
+    import json
+
+    from checks.model import Status
+    from checks.run.payload import to_payload
+
+    worst = Status.worst(result.status for result in results)
+    answer = {
+        "version": 1,
+        "environment": environment,
+        "status": worst.value,
+        "results": [{key: part for key, part in to_payload(result, "").items() if key != "run"} for result in results],
+    }
+    print(json.dumps(answer, indent=2, ensure_ascii=False, allow_nan=False))
 
 
 def _print(results: list[Result], verbose: bool) -> None:
