@@ -81,32 +81,32 @@ class GithubProbe(Declaration):
 class PackagesProbe(Declaration):
     """What a Python project is built of, and what is known of that.
 
-    ``vulnerabilities`` is how many known ones pip-audit finds in the pinned `requirements`, or in the environment of the
-    interpreter `python`; ``outdated`` how many packages of `python` have a newer release; ``licences`` how many of its
-    packages bear a licence that is not in `allow`; ``findings`` how many places of the code in `project` bandit finds at
-    fault, of at least `severity`. A package or file that could not be looked at makes it unknown, never safe. Nothing is
-    installed and nothing of the project is run. ``pip install 'proofbook[packages]'`` brings pip-audit and bandit.
+    ``vulnerabilities`` is how many known ones pip-audit finds in the pinned `requirements`, or in the virtual environment
+    in the folder `environment`; ``outdated`` how many packages of that environment have a newer release; ``licences`` how
+    many of them bear a licence that is not in `allow`; ``findings`` how many places of the code in `project` bandit finds
+    at fault, of at least `severity`. A package or file that could not be looked at makes it unknown, never safe. Nothing
+    is installed and nothing of the project is run. ``pip install 'proofbook[packages]'`` brings pip-audit and bandit.
     """
 
     kind: Literal["packages"]
     measure: Literal["vulnerabilities", "outdated", "licences", "findings"]
     requirements: str | None = Field(None, description="A requirements file that pins each package to one version.")
-    python: str | None = Field(None, description="The interpreter of an environment, such as {venv}/bin/python.")
+    environment: str | None = Field(None, description="The folder of a virtual environment.")
     project: str | None = Field(None, description="The folder or file of code that bandit reads.")
     severity: Literal["low", "medium", "high"] = "medium"
     allow: list[str] = Field(default_factory=list, description="Licences: SPDX identifiers, or the words that a package uses.")
-    ignore: list[str] = Field(default_factory=list, description="Packages of your own, which no index knows.")
+    ignore: list[str] = Field(default_factory=list, description="Packages left out, such as your own, which no index knows.")
     advisories: str | None = Field(None, description="An OSV service to ask in place of PyPI: {osv}/v1/query")
     index: str | None = Field(None, description="The package index to compare with; without it, the one that pip is set to.")
     timeout: Duration = timedelta(seconds=60)
 
     @model_validator(mode="after")
     def _each_measure_has_its_object(self) -> PackagesProbe:
-        given = {name for name in ("requirements", "python", "project") if getattr(self, name)}
+        given = {name for name in ("requirements", "environment", "project") if getattr(self, name)}
         wanted = {
-            "vulnerabilities": ({"requirements"}, {"python"}),
-            "outdated": ({"python"},),
-            "licences": ({"python"},),
+            "vulnerabilities": ({"requirements"}, {"environment"}),
+            "outdated": ({"environment"},),
+            "licences": ({"environment"},),
             "findings": ({"project"},),
         }[self.measure]
         if given not in wanted:

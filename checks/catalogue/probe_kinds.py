@@ -12,11 +12,13 @@ from checks.catalogue._declaration import Duration as Duration
 from checks.catalogue._declaration import Regex as Regex
 from checks.catalogue._declaration import Statistic as Statistic
 from checks.catalogue._declaration import parse_duration as parse_duration
+from checks.catalogue._server_kinds import BackupProbe as BackupProbe
 from checks.catalogue._server_kinds import PrometheusProbe as PrometheusProbe
 from checks.catalogue._server_kinds import RedisProbe as RedisProbe
 from checks.catalogue._server_kinds import TlsProbe as TlsProbe
 from checks.catalogue._upkeep_kinds import GithubProbe as GithubProbe
 from checks.catalogue._upkeep_kinds import GitProbe as GitProbe
+from checks.catalogue._upkeep_kinds import PackagesProbe as PackagesProbe
 from checks.catalogue._upkeep_kinds import ServiceProbe as ServiceProbe
 
 
@@ -175,6 +177,7 @@ ProbeDeclaration = Annotated[
     | TlsProbe
     | RedisProbe
     | PrometheusProbe
+    | BackupProbe
     | CommandProbe
     | FileProbe
     | SqlProbe
@@ -183,6 +186,7 @@ ProbeDeclaration = Annotated[
     | GitProbe
     | ServiceProbe
     | GithubProbe
+    | PackagesProbe
     | NotebookProbe,
     Field(discriminator="kind"),
 ]

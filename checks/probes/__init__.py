@@ -12,7 +12,23 @@ from checks.catalogue.environment import MissingSetting, Settled
 from checks.errors import DataError
 from checks.judge import convert
 from checks.model import Metric, Observation, Unmeasured
-from checks.probes import command, file, git, github, host, http, log, notebook, prometheus, redis, service, sql, tls
+from checks.probes import (
+    backup,
+    command,
+    file,
+    git,
+    github,
+    host,
+    http,
+    log,
+    notebook,
+    packages,
+    prometheus,
+    redis,
+    service,
+    sql,
+    tls,
+)
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -47,6 +63,7 @@ PROBES: dict[str, Probe[Any]] = {
     "tls": tls.probe,
     "redis": redis.probe,
     "prometheus": prometheus.probe,
+    "backup": backup.probe,
     "command": command.probe,
     "file": file.probe,
     "sql": sql.probe,
@@ -55,6 +72,7 @@ PROBES: dict[str, Probe[Any]] = {
     "git": git.probe,
     "service": service.probe,
     "github": github.probe,
+    "packages": packages.probe,
     "notebook": notebook.probe,
 }
 

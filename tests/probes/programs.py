@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+_PYTHON = sys.executable
 _SCRIPT = """#!{python} -ISB
 import json, sys, time
 with open({told!r}, "a") as file:
@@ -27,7 +28,7 @@ class StandIn:
     def __init__(self, folder: Path, name: str, output: str, errors: str, status: int, slow: float) -> None:
         self._told = folder / f"{name}.told"
         path = folder / name
-        text = _SCRIPT.format(python=sys.executable, told=str(self._told), output=output, errors=errors, status=status, slow=slow)
+        text = _SCRIPT.format(python=_PYTHON, told=str(self._told), output=output, errors=errors, status=status, slow=slow)
         path.write_text(text)
         path.chmod(0o755)
 
