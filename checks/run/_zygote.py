@@ -19,9 +19,11 @@ import importlib
 import json
 import os
 import select
+import shutil
 import signal
 import socket
 import sys
+import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -110,15 +112,19 @@ class Job:
 def main(arguments: list[str]) -> int:
     """Serve until the client is gone."""
     control = socket.socket(fileno=int(arguments[0]))
+    home = tempfile.mkdtemp(prefix="proofbook-")
+    os.environ["HOME"] = home
     preload([*PRELOADED, *(module for name in arguments[1:] for module in HEAVY.get(name, ()))])
     line = serve(control)
     if line is None:
+        shutil.rmtree(home, ignore_errors=True)
         return 0
     # From here on this is a warden; what it forks leaves the stack of the server behind.
     control.close()
     job = _guard(line)
     if job is None:
-        return 0
+        # What modules would do at the end of a process is the server's to do.
+        os._exit(0)
     from checks.run import _forked
 
     return _forked.run(job)

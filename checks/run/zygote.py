@@ -18,6 +18,7 @@ import socket
 import subprocess
 import sys
 import sysconfig
+import tempfile
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -132,7 +133,7 @@ class _Server:
             self.process = subprocess.Popen(
                 [sys.executable, "-I", "-m", "checks.run._zygote", str(descriptor), *key.heavy],
                 stdin=subprocess.DEVNULL,
-                env={**dict(key.environment), "PATH": os.environ.get("PATH", os.defpath), "HOME": os.devnull},
+                env={**dict(key.environment), **_server_environment()},
                 pass_fds=(descriptor,),
                 start_new_session=True,
             )
@@ -164,6 +165,12 @@ class _Server:
         self.control.close()
         with suppress(subprocess.TimeoutExpired):
             self.process.wait(timeout=5)
+
+
+def _server_environment() -> dict[str, str]:
+    cache = os.environ.get("XDG_CACHE_HOME") or str(Path("~/.cache").expanduser())
+    # It makes itself a home; but matplotlib's list of fonts, which takes a second to make, is the user's.
+    return {"PATH": os.environ.get("PATH", os.defpath), "TMPDIR": tempfile.gettempdir(), "XDG_CACHE_HOME": cache}
 
 
 def _first_line(line: socket.socket) -> str:

@@ -1,0 +1,91 @@
+"""Interleaved rounds, their medians and spread, and the machine they were measured on."""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+PROGRAMS = Path(sys.executable).parent
+
+
+def interleaved(ways: Mapping[str, Callable[[], float | None]], rounds: int) -> dict[str, list[float]]:
+    """Seconds of each way in each round; a way that times itself gives its seconds, the others are timed here."""
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    for number in range(rounds):
+        for name, work in ways.items():
+            started = time.perf_counter()
+            told = work()
+            seconds[name].append(time.perf_counter() - started if told is None else told)
+            print(f"round {number + 1} of {rounds}: {name}: {seconds[name][-1]:.3f} s", file=sys.stderr)
+    return seconds
+
+
+def summary(seconds: Mapping[str, list[float]]) -> dict[str, dict[str, Any]]:
+    """Median, spread and seconds of each way; ``faster_than``: how many times by its median, for every other way."""
+    medians = {name: statistics.median(times) for name, times in seconds.items()}
+    return {
+        name: {
+            "median_s": medians[name],
+            "spread_s": max(times) - min(times),
+            "faster_than": {other: medians[other] / medians[name] for other in medians if other != name},
+            "seconds": times,
+        }
+        for name, times in seconds.items()
+    }
+
+
+def show(title: str, ways: Mapping[str, Mapping[str, Any]]) -> None:
+    """Print a table; the ratio is to its first line."""
+    print(title)
+    first = next(iter(ways.values()))["median_s"]
+    for name, about in ways.items():
+        print(f"  {name:<40} {about['median_s']:8.3f} s  ± {about['spread_s'] / 2:6.3f} s  {first / about['median_s']:6.2f}x")
+
+
+def machine() -> dict[str, Any]:
+    """What the figures were measured on."""
+    versions = {}
+    for name in ("ipykernel", "ipython", "jupyter_client", "nbclient", "papermill", "jupyter-cache", "pandas", "matplotlib"):
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            versions[name] = "not installed"
+    load = os.getloadavg()[0]
+    return {
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "load_before": load,
+        "versions": versions,
+    }
+
+
+@contextmanager
+def server() -> Iterator[str]:
+    """The address of a server on loopback that is always well."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = b'{"status": "well"}'
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            return
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listening:
+        Thread(target=listening.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{listening.server_port}"
+        listening.shutdown()
