@@ -139,9 +139,10 @@ A cell asks with `decide("roll-back")` after its checks, and prints the answer w
 
 ## Patterns
 
-A metric of the unit `text` is judged by `matches /…/` and `changes`. A pattern may hold letters, `.`, sets such as `[0-9]`,
-`\\d`, `\\w`, `\\s`, `\\b`, `^` and `$`, groups, `|` and the repetitions `*`, `+`, `?`, `{2,5}`. It is looked for anywhere in the
-first 2,000 characters. Back references and look-around are not read, so that no text can keep a check busy.
+A metric of the unit `text` is judged by `matches /…/` and `changes`; a runbook's cell gives the text: `check("release", "v2.1.0")`.
+Patterns are [RE2's](https://github.com/google/re2/wiki/Syntax), at most 500 characters long, and are looked for anywhere in the
+first 2,000 characters. Back references and look-around are not read, so that no text can keep a check busy; `\\d`, `\\w`, `\\s`
+and `\\b` know ASCII only.
 """
 
 
