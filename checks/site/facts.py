@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 from zoneinfo import ZoneInfo
 
 from checks.judge import drawn_bounds
-from checks.model import Limit, Metric, Result, Run, Runbook, Status
+from checks.model import Limit, Metric, Result, Run, Runbook, Status, System
 from checks.site.evidence import Archive
+from checks.site.plotting import SPANS
 
 if TYPE_CHECKING:
     from checks.catalogue import Catalogue
-    from checks.journal import Snapshot
+    from checks.journal import InForce, Snapshot, StatusChange, Stretch
     from checks.journal.report import Item, SiteReport, SystemReport
 
 RUNS_SHOWN = 20
 DAYS_SHOWN = 30
 SPARK_SPAN = timedelta(hours=24)
+CHANGES_SHOWN = timedelta(days=30)
 
 
 class Reader(Protocol):
@@ -47,6 +49,18 @@ class Reader(Protocol):
         """Measured values of a metric, the oldest first."""
         ...
 
+    def stretches(self, environment: str, since: datetime, width: timedelta) -> Mapping[str, Sequence[Stretch]]:
+        """What was observed of each metric, summed up in stretches of time."""
+        ...
+
+    def limits_in_force(self, environment: str) -> Mapping[str, Sequence[InForce]]:
+        """Which limits judged each metric, the oldest first."""
+        ...
+
+    def status_changes(self, environment: str, since: datetime, limit: int = 200) -> Sequence[StatusChange]:
+        """Results whose status is not that of the one before, the newest first."""
+        ...
+
     def daily_worst(self, environment: str, since: datetime) -> Mapping[str, Mapping[date, Status]]:
         """The worst status of each day of each system."""
         ...
@@ -72,7 +86,11 @@ class Facts:
         runs: the latest runs of each runbook, by its slug, the newest first.
         results: the results of the latest ended run of each runbook, by its slug.
         observations: the last day of each metric, by its slug.
+        stretches: by the name of a plotted span, what was observed of each metric in it.
+        limits: the limits that judged each metric, the oldest first.
+        changes: the changes of status that are told, the newest first.
         by_id: every run that a page may link to.
+        elsewhere: the systems that do not live in this environment; nothing is known of them here, and they are not counted.
 
     """
 
@@ -88,12 +106,16 @@ class Facts:
     observations: Mapping[str, Sequence[tuple[datetime, float]]]
     days: Mapping[str, Mapping[date, Status]]
     last_critical: Mapping[str, datetime]
+    stretches: Mapping[str, Mapping[str, Sequence[Stretch]]]
+    limits: Mapping[str, Sequence[InForce]]
+    changes: Sequence[StatusChange]
     by_id: Mapping[str, Run]
     archive: Archive
+    elsewhere: Mapping[str, SystemReport]
 
     def system(self, name: str) -> SystemReport:
         """The report of one system."""
-        return next(report for report in self.report.systems if report.system == name)
+        return self.elsewhere.get(name) or next(report for report in self.report.systems if report.system == name)
 
     def item(self, metric: str) -> Item:
         """The item of one metric (``system/metric``)."""
@@ -122,7 +144,8 @@ def gather(
     from checks.journal.report import site_report
 
     snapshot = journal.snapshot(environment)
-    report = site_report(catalogue.systems.values(), catalogue.runbooks.values(), snapshot, now)
+    here = catalogue.systems_in(environment)
+    report = site_report(here, catalogue.runbooks.values(), snapshot, now)
     runs = {slug: journal.runs(runbook=slug, environment=environment, limit=RUNS_SHOWN) for slug in catalogue.runbooks}
     by_id = {run.id: run for some in runs.values() for run in some}
     by_id |= {run.id: run for run in snapshot.latest_runs.values()}
@@ -130,7 +153,8 @@ def gather(
         older = journal.run(run_id)
         if older is not None:
             by_id[run_id] = older
-    metrics = [metric.slug for system in catalogue.systems.values() for metric in system.metrics.values()]
+    metrics_of = {system.name: system.metrics for system in here}
+    metrics = [metric.slug for system in here for metric in system.metrics.values()]
     return Facts(
         catalogue=catalogue,
         environment=environment,
@@ -144,9 +168,27 @@ def gather(
         observations={slug: journal.observations(slug, environment, now - SPARK_SPAN) for slug in metrics},
         days=journal.daily_worst(environment, now - timedelta(days=DAYS_SHOWN)),
         last_critical=journal.last_critical(environment),
+        stretches={span.name: journal.stretches(environment, now - span.length, span.width) for span in SPANS},
+        limits=journal.limits_in_force(environment),
+        changes=[
+            change
+            for change in journal.status_changes(environment, now - CHANGES_SHOWN)
+            if change.result.metric in metrics_of.get(change.result.system, ())
+        ],
         by_id=by_id,
         archive=Archive(catalogue.settings.state / "evidence"),
+        elsewhere={
+            system.name: _elsewhere(system, environment, now) for system in catalogue.systems.values() if system not in here
+        },
     )
+
+
+def _elsewhere(system: System, environment: str, now: datetime) -> SystemReport:
+    from checks.journal.report import system_status
+
+    report = system_status(system, (), {}, {}, now)
+    said = f"{system.title} does not live in {environment}"
+    return replace(report, items=tuple(replace(item, reason=said) for item in report.items))
 
 
 def next_due(runbook: Runbook, after: datetime) -> datetime | None:

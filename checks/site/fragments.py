@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from checks.errors import DataError
 from checks.model import Metric, Run
-from checks.site import drawing, views, words
+from checks.site import drawing, metric_page, plotting, views, words
 from checks.site.facts import Facts
 from checks.site.live import Place
 
@@ -71,6 +71,9 @@ def _render(template: str, facts: Facts, page: Page, about: dict[str, Any]) -> M
         runbook = facts.catalogue.runbooks.get(slug or "")
         return page.to(f"systems/{runbook.system}/runbooks/{runbook.name}.html{anchor}") if runbook else ""
 
+    def metric_link(metric: Metric) -> str:
+        return page.to(metric_page.address_of(metric))
+
     def evidence_link(run_id: str | None, cell: int | None = None) -> str:
         digest = facts.evidence_of(run_id)
         return page.to(f"evidence/{digest}.html" + ("" if cell is None else f"#cell-{cell}")) if digest else ""
@@ -84,6 +87,7 @@ def _render(template: str, facts: Facts, page: Page, about: dict[str, Any]) -> M
                 "page": page.address,
                 "link": link,
                 "runbook_link": runbook_link,
+                "metric_link": metric_link,
                 "evidence_link": evidence_link,
                 "to": page.to,
                 "clock": lambda moment: words.clock(moment, facts.zone, facts.now),
@@ -159,6 +163,17 @@ def _metric(facts: Facts, argument: str) -> dict[str, Any]:
     return {"row": views.metric_row(facts, facts.catalogue.metric(argument))}
 
 
+def _plots(facts: Facts, argument: str) -> dict[str, Any]:
+    return {"plots": plotting.plots(facts, facts.catalogue.metric(argument))}
+
+
+def _limits_in_force(facts: Facts, argument: str) -> dict[str, Any]:
+    metric = facts.catalogue.metric(argument)
+    forces = facts.limits.get(metric.slug, ())
+    declared = tuple(limit.text if limit else None for limit in (metric.warning, metric.critical))
+    return {"forces": forces, "changed": bool(forces) and (forces[-1].warning, forces[-1].critical) != declared}
+
+
 def _runbooks(facts: Facts, argument: str) -> dict[str, Any]:
     return {"rows": [views.runbook_row(facts, runbook) for runbook in facts.catalogue.runbooks_of(argument)]}
 
@@ -181,8 +196,11 @@ FRAGMENTS: dict[str, Callable[[Facts, str], dict[str, Any]]] = {
     "answer": _answer,
     "answer-age": _answer,
     "contacts": _system,
+    "limits-in-force": _limits_in_force,
+    "metric": _metric,
     "metrics": _metrics,
     "needs": _needs,
+    "plots": _plots,
     "publication": _nothing,
     "run": _runbook,
     "runbooks": _runbooks,

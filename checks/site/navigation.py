@@ -18,6 +18,8 @@ _SYSTEM_PAGES = {
     "incident-policy.md": "Incident policy",
     "report.md": "Report",
 }
+_LINKED = ("runbooks/", "metrics/")
+"""Folders of generated pages: runbooks have a section of their own, metrics are reached from the tables."""
 _TOP_ORDER = ("incidents", "reports", "handbook", "reference")
 
 
@@ -49,7 +51,7 @@ def _system_section(catalogue: Catalogue, system: str, pages: list[str]) -> list
     folder = f"systems/{system}/"
     inside = [path.removeprefix(folder) for path in pages if path.startswith(folder)]
     section: list[Any] = [{title: folder + name} for name, title in _SYSTEM_PAGES.items() if name in inside]
-    section += [folder + name for name in sorted(inside) if name not in _SYSTEM_PAGES and not name.startswith("runbooks/")]
+    section += [folder + name for name in sorted(inside) if name not in _SYSTEM_PAGES and not name.startswith(_LINKED)]
     runbooks = [{escape(runbook.title, quote=False): skeleton.page_of(runbook)} for runbook in catalogue.runbooks_of(system)]
     return [*section, {"Runbooks": runbooks}] if runbooks else section
 

@@ -10,11 +10,11 @@ from mkdocs.config import config_options
 from mkdocs.config.base import Config
 from mkdocs.exceptions import PluginError
 from mkdocs.plugins import BasePlugin, event_priority
-from mkdocs.structure.files import File
+from mkdocs.structure.files import File, InclusionLevel
 
 from checks import catalogue
 from checks.errors import ProofbookError
-from checks.site import navigation, settled, skeleton
+from checks.site import metric_page, navigation, settled, skeleton
 
 if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig
@@ -61,7 +61,7 @@ class ProofbookPlugin(BasePlugin[ProofbookConfig]):  # type: ignore[no-untyped-c
         return config
 
     def on_files(self, files: Files, *, config: MkDocsConfig) -> Files:
-        """Add a page for each runbook and our assets; keep the catalogue's own files out; build the navigation."""
+        """Add a page for each runbook and metric, and our assets; keep the catalogue's own files out; build the navigation."""
         for file in list(files):
             if file.src_uri.startswith("systems/") and Path(file.src_uri).name in _KEPT_OUT:
                 files.remove(file)
@@ -73,6 +73,11 @@ class ProofbookPlugin(BasePlugin[ProofbookConfig]):  # type: ignore[no-untyped-c
             except ProofbookError as error:
                 raise PluginError(f"the page of {runbook.slug} cannot be made\n{error}") from error
             files.append(File.generated(config, skeleton.page_of(runbook), content=page))
+        for system in self.catalogue.systems.values():
+            for metric in system.metrics.values():
+                page = metric_page.metric_page(metric, self.catalogue)
+                hidden = InclusionLevel.NOT_IN_NAV
+                files.append(File.generated(config, metric_page.page_of(metric), content=page, inclusion=hidden))
         if config.nav is None:
             config.nav = navigation.build(self.catalogue, [file.src_uri for file in files.documentation_pages()])
         return files

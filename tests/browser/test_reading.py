@@ -23,6 +23,8 @@ PAGES = [
     "systems/shop/checklist.html",
     "systems/shop/runbooks/morning.html",
     "systems/shop/runbooks/clear-cache.html",
+    "systems/shop/metrics/error-rate.html",
+    "systems/shop/metrics/latency.html",
 ]
 Scheme = Literal["light", "dark"]
 

@@ -53,7 +53,7 @@ def test_every_kind_of_element_can_be_filled(catalogue: Catalogue, journal: Jour
     arguments = dict.fromkeys(("run", "runs", "tick-run"), "shop/morning") | dict.fromkeys(
         ("step", "step-status"), "shop/morning#1"
     )
-    arguments |= dict.fromkeys(("spark", "tick", "value"), "shop/latency")
+    arguments |= dict.fromkeys(("limits-in-force", "metric", "plots", "spark", "tick", "value"), "shop/latency")
     arguments |= dict.fromkeys(("contacts", "metrics", "runbooks", "status", "strip"), "shop")
     known = gathered(catalogue, journal, now, [])
     for kind in FRAGMENTS:

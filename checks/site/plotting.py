@@ -1,0 +1,151 @@
+"""Plots as inline SVG: a metric over a day, a week and a quarter, with the limits that judged it then."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import pairwise
+from statistics import median
+from typing import TYPE_CHECKING
+
+from markupsafe import Markup
+
+from checks.errors import DataError
+from checks.judge import TEXT_UNIT, drawn_bounds, format_value, parse_limit
+
+if TYPE_CHECKING:
+    from checks.journal import Stretch
+    from checks.model import Metric
+    from checks.site.facts import Facts
+
+_WIDTH, _HEIGHT, _MARGIN = 600.0, 160.0, 8.0
+_GAP = 3
+"""A line is broken where nothing was measured for this many times the usual distance: nothing is drawn that was not measured."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlotSpan:
+    """A span that is plotted, and the stretches of time that its values are summed up in."""
+
+    name: str
+    title: str
+    length: timedelta
+    width: timedelta
+
+
+SPANS = (
+    PlotSpan("day", "Last 24 hours", timedelta(hours=24), timedelta(minutes=10)),
+    PlotSpan("week", "Last 7 days", timedelta(days=7), timedelta(hours=1)),
+    PlotSpan("quarter", "Last 91 days", timedelta(days=91), timedelta(hours=12)),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """A drawing with the words around it; `drawing` is empty where nothing was measured.
+
+    Attributes:
+        limits: status and text of each limit that judged in the span.
+
+    """
+
+    span: PlotSpan
+    drawing: Markup | str = ""
+    top: str = ""
+    bottom: str = ""
+    start: datetime | None = None
+    middle: datetime | None = None
+    said: str = ""
+    limits: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    status: str
+    text: str
+    since: datetime
+    until: datetime
+    bound: float
+
+
+def plots(facts: Facts, metric: Metric) -> list[Plot]:
+    """A metric over each span; of a text there is none, as it has no scale."""
+    return [] if metric.unit == TEXT_UNIT else [_plot(facts, metric, span) for span in SPANS]
+
+
+def _plot(facts: Facts, metric: Metric, span: PlotSpan) -> Plot:
+    seen = [one for one in facts.stretches[span.name].get(metric.slug, ()) if one.unit == metric.unit]
+    if not seen:
+        return Plot(span)
+    start = facts.now - span.length
+    lines = list(_lines(facts, metric, start))
+    lowest, highest = min(one.low for one in seen), max(one.high for one in seen)
+    low, high = min([lowest, *(line.bound for line in lines)]), max([highest, *(line.bound for line in lines)])
+
+    def x(moment: datetime) -> float:
+        return round(max(0.0, min(1.0, (moment - start) / span.length)) * _WIDTH, 1)
+
+    def y(value: float) -> float:
+        share = (value - low) / (high - low) if high > low else 0.5
+        return round(_HEIGHT - _MARGIN - share * (_HEIGHT - 2 * _MARGIN), 1)
+
+    drawn = [
+        Markup('<line class="pb-plot-{}" x1="{}" x2="{}" y1="{}" y2="{}"/>').format(
+            line.status, x(line.since), x(line.until), y(line.bound), y(line.bound)
+        )
+        for line in lines
+    ]
+    for part in _unbroken(seen):
+        upper = [f"{x(one.at)} {y(one.high)}" for one in part]
+        lower = [f"{x(one.at)} {y(one.low)}" for one in reversed(part)]
+        if any(one.high > one.low for one in part):
+            drawn.append(Markup('<path class="pb-plot-range" d="M{}Z"/>').format(" ".join(upper + lower)))
+        if len(part) > 1:
+            drawn.append(Markup('<path class="pb-plot-line" d="M{}"/>').format(" ".join(f"{x(p.at)} {y(p.mean)}" for p in part)))
+    # A point is a line without length, so that it stays round however the drawing is stretched.
+    points = seen if len(seen) <= 40 else seen[-1:]
+    dots = "".join(f"M{x(one.at)} {y(one.mean)}h0" for one in points)
+    drawn.append(Markup('<path class="pb-plot-point" d="{}"/>').format(dots))
+    count = sum(one.count for one in seen)
+    said = f"lowest {_said(lowest, metric)}, highest {_said(highest, metric)}, measured {count:,} time{'' if count == 1 else 's'}"
+    drawing = Markup(
+        '<svg class="pb-plot" viewBox="0 0 {:g} {:g}" preserveAspectRatio="none" role="img" aria-label="{}">{}</svg>'
+    ).format(_WIDTH, _HEIGHT, f"{metric.title}, {span.title.lower()}: {said}", Markup().join(drawn))
+    named = tuple(dict.fromkeys((line.status, line.text) for line in lines))
+    return Plot(span, drawing, _said(high, metric), _said(low, metric), start, start + span.length / 2, said, named)
+
+
+def _lines(facts: Facts, metric: Metric, start: datetime) -> Iterator[_Line]:
+    for force in facts.limits.get(metric.slug, ()):
+        until = force.until or facts.now
+        if until <= start:
+            continue
+        for status, text in (("warning", force.warning), ("critical", force.critical)):
+            for bound in _bounds(text, metric):
+                yield _Line(status, str(text), force.since, until, bound)
+
+
+def _bounds(text: str | None, metric: Metric) -> tuple[float, ...]:
+    """The bounds of a limit that judged once; none where it has no place on the metric's scale today."""
+    if text is None:
+        return ()
+    try:
+        return drawn_bounds(parse_limit(text), metric.unit)
+    except DataError:
+        return ()
+
+
+def _unbroken(seen: Sequence[Stretch]) -> Iterator[Sequence[Stretch]]:
+    gaps = [after.at - before.at for before, after in pairwise(seen)]
+    most = timedelta(seconds=median(gap.total_seconds() for gap in gaps) * _GAP) if gaps else timedelta(0)
+    begin = 0
+    for position, gap in enumerate(gaps, start=1):
+        if gap > most:
+            yield seen[begin:position]
+            begin = position
+    yield seen[begin:]
+
+
+def _said(value: float, metric: Metric) -> str:
+    return format_value(value, metric.unit)
