@@ -152,6 +152,19 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
     if VARIABLE in os.environ:
         # Without a person, quit() would end the kernel a moment later, and whether the next cell is seen would be chance.
         shell.ask_exit = _refuse_exit  # type: ignore[attr-defined]
+        _keep_from_our_terminal()
+
+
+def _keep_from_our_terminal() -> None:
+    """Stop the kernel's echo of what is written straight to its descriptors; it reaches the outputs all the same.
+
+    The echo would stand, unmasked and with its control characters, amid what the command itself prints.
+    """
+    with open(os.devnull, "wb") as nowhere:  # noqa: PTH123 - pathlib would be imported for this alone
+        for stream in (sys.stdout, sys.stderr):
+            echo: int | None = getattr(stream, "_original_stdstream_copy", None)
+            if echo is not None:
+                os.dup2(nowhere.fileno(), echo)
 
 
 def strictness_of(shell: InteractiveShell) -> _Strictness | None:
