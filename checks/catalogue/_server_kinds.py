@@ -77,3 +77,42 @@ class PrometheusProbe(Declaration):
         if self.range and self.step and not self.range / 10_000 <= self.step <= self.range:
             raise ValueError("expected a `step:` no longer than `range:`, and at most 10,000 of them in it")
         return self
+
+
+class BackupProbe(Declaration):
+    """The newest of the backups that match a path or glob below a setting: how old, how large, how whole.
+
+    ``age`` and ``size`` look at the file, ``shrinkage`` is how much smaller it is than the median of the `previous` ones, below
+    zero where it grew. The others read it to its end, unpacked: ``bytes`` counts bytes, ``rows`` the rows in a dump by
+    pg_dump, sqlite3 or mysqldump or in an SQLite database. ``restored`` restores it into a scratch database that is removed
+    again, and counts the rows there: what is of SQLite in a temporary file; what is of PostgreSQL in a new database on the
+    server that `scratch` names. Give that server nothing else to keep, and its role no more than the right to create databases.
+    No byte, a broken-off or damaged file and a link that leads out of the folder are told apart, and are no backup.
+    """
+
+    kind: Literal["backup"]
+    path: str = Field(
+        pattern=r"^\{[a-z_][a-z0-9_]*\}", description="A path or glob below a setting of the environment: {backups}/*.sql.gz."
+    )
+    measure: Literal["age", "size", "shrinkage", "bytes", "rows", "restored"] = "age"
+    previous: int = Field(7, ge=1, le=1000, description="How many backups before the newest make the median.")
+    needs: int = Field(3, ge=1, description="With fewer of them than this, shrinkage is unknown.")
+    table: str | None = Field(None, description="The table whose rows are counted; without it, all of them.")
+    scratch: str | None = Field(
+        None, pattern=r"^\{[a-z_][a-z0-9_]*\}$", description="A setting that holds postgresql://role@host/postgres."
+    )
+    timeout: Duration = timedelta(minutes=1)
+
+    @model_validator(mode="after")
+    def _options_go_with_their_measure(self) -> BackupProbe:
+        if self.table and self.measure not in ("rows", "restored"):
+            raise ValueError("expected no `table:`; it goes with `measure: rows` and `measure: restored`")
+        if self.scratch and self.measure != "restored":
+            raise ValueError("expected no `scratch:`; it goes with `measure: restored`")
+        if ({"previous", "needs"} & self.model_fields_set) and self.measure != "shrinkage":
+            raise ValueError("expected no `previous:` or `needs:`; they go with `measure: shrinkage`")
+        if self.measure == "shrinkage" and self.needs > self.previous:
+            raise ValueError("expected `needs:` to be no more than `previous:`")
+        if ".." in self.path.split("/"):
+            raise ValueError("expected a path below its setting, without `..`")
+        return self

@@ -11,6 +11,7 @@ from checks.catalogue._declaration import Declaration as Declaration
 from checks.catalogue._declaration import Duration as Duration
 from checks.catalogue._declaration import Regex as Regex
 from checks.catalogue._declaration import Statistic as Statistic
+from checks.catalogue._declaration import Timezone as Timezone
 from checks.catalogue._declaration import parse_duration as parse_duration
 from checks.catalogue._server_kinds import BackupProbe as BackupProbe
 from checks.catalogue._server_kinds import PrometheusProbe as PrometheusProbe
@@ -123,24 +124,30 @@ class SqlProbe(Declaration):
 
 
 class LogProbe(Declaration):
-    """Lines of a log in a window that ends now.
+    """Lines of a log in a window that ends now, over its rotated and gzipped files too.
 
-    A line counts when `match` is found in it and each field of `where` has one of its values (JSON lines).
+    It reads JSON lines, access logs (common and combined), the error logs of nginx and PHP, and lines that hold an ISO
+    time, as Python's logging writes them. A line counts when `match` is found in it and each field of `where` has one of
+    its values: a JSON line's fields; of an access log ``remote``, ``user``, ``method``, ``path``, ``status``, ``bytes``,
+    ``referrer`` and ``agent``; of the others the ``level``, in capitals as a rule (nginx ``ERROR``, PHP ``FATAL``).
     ``count`` is how many count; ``per-minute`` that number over the window; ``ratio`` its share of the lines that
-    `of` selects, in percent; a statistic (``p95``) is taken of the number in `field`.
+    `of` selects, in percent; a statistic (``p95``) is taken of the number in `field`; ``top`` is how often the most
+    frequent message was seen, messages being the same when only numbers and ids in them differ.
     """
 
     kind: Literal["log"]
     path: str
     window: Duration
-    match: Regex | None = None
+    match: Regex | None = Field(None, description="A regular expression in the syntax of RE2.")
     where: dict[str, str | int | list[str | int]] = Field(default_factory=dict)
     of: dict[str, str | int | list[str | int]] = Field(
         default_factory=dict, description="The whole of a ratio; empty: all lines."
     )
-    measure: Literal["count", "per-minute", "ratio"] | Statistic = "count"
-    field: str | None = Field(None, description="The JSON field whose numbers a statistic is taken of.")
+    measure: Literal["count", "per-minute", "ratio", "top"] | Statistic = "count"
+    field: str | None = Field(None, description="The field whose numbers a statistic is taken of.")
     timestamp: str = Field("ts", description="The JSON field that holds the time, RFC 3339.")
+    message: str = Field("message", description="The JSON field that holds the message.")
+    timezone: Timezone = Field("UTC", description="The zone of times that name none.")
     needs: int = Field(0, ge=0, description="A ratio or statistic of fewer lines than this is unknown.")
 
 
