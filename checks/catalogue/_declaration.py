@@ -42,8 +42,19 @@ def _is_regex(text: str) -> str:
     return text
 
 
+def _known_timezone(name: str) -> str:
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ValueError("expected a name of the IANA time zone database, such as UTC or Europe/Berlin") from error
+    return name
+
+
 Duration = Annotated[timedelta, BeforeValidator(parse_duration, json_schema_input_type=str)]
 Regex = Annotated[str, AfterValidator(_is_regex)]
+Timezone = Annotated[str, AfterValidator(_known_timezone)]
 Statistic = Literal["median", "mean", "min", "max", "p50", "p95", "p99"]
 
 

@@ -3,24 +3,11 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
-from checks.catalogue._declaration import Declaration, Duration
-
-
-def _known_timezone(name: str) -> str:
-    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
-
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise ValueError("expected a name of the IANA time zone database, such as UTC or Europe/Berlin") from error
-    return name
-
-
-Timezone = Annotated[str, AfterValidator(_known_timezone)]
+from checks.catalogue._declaration import Declaration, Duration, Timezone
 
 
 class GitProbe(Declaration):

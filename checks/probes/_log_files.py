@@ -8,12 +8,15 @@ import re
 import stat
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 _BLOCK = 1 << 18
 _LINE_CAP = 10_000_000
+_TRIES = 3
 _ROTATED = re.compile(r"[.-](\d{1,8})(?:-(\d+))?(\.gz)?")
 
 
@@ -133,3 +136,82 @@ def lines_unpacked(path: Path, budget: Budget) -> Iterator[bytes]:
                 yield line
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise LogUnreadable(f"{path.name} is not whole") from error
+
+
+class Reader(Protocol):
+    """What takes a log's lines, file by file, the newest file first."""
+
+    reached_back: bool
+    """Whether the lines taken reach back as far as is needed; nothing older is read then."""
+
+    def backwards(self, lines: Iterator[bytes]) -> None:
+        """Take a file's lines from the last to the first, as many as are needed."""
+        ...
+
+    def forwards(self, lines: Iterator[bytes]) -> None:
+        """Take a file's lines from the first to the last."""
+        ...
+
+
+R = TypeVar("R", bound=Reader)
+
+
+def read_log(path: Path, budget: Budget, since: float, reader: Callable[[], R]) -> R:
+    """Read a log and its rotated files, however they are renamed meanwhile.
+
+    Args:
+        path: the log.
+        budget: how much may be read in all.
+        since: files that were last written before are not opened; seconds since 1970.
+        reader: makes what takes the lines; it is made anew where the log was rotated under it.
+
+    Raises:
+        OSError: the log, or a file of it, cannot be opened.
+        LogUnreadable: a file that is needed cannot be read whole, or the log is rotated again and again.
+
+    """
+    for _ in range(_TRIES - 1):
+        with suppress(LogMoved):
+            return _read(path, budget, since, reader())
+    return _read(path, budget, since, reader())
+
+
+def _read(path: Path, budget: Budget, since: float, reader: R) -> R:
+    descriptor = opened(path)
+    try:
+        current = identity(os.fstat(descriptor))
+        reader.backwards(lines_from_the_end(descriptor, budget))
+    finally:
+        os.close(descriptor)
+    if reader.reached_back:
+        return reader
+    read = {current}
+    siblings = rotated(path)
+    for sibling, listed in siblings:
+        if reader.reached_back:
+            break
+        # A log that was rotated a moment ago has been read already, under its old name.
+        if listed in read:
+            continue
+        read.add(listed)
+        try:
+            descriptor = opened(sibling)
+        except FileNotFoundError as error:
+            raise LogMoved("it was rotated while it was read") from error
+        try:
+            status = os.fstat(descriptor)
+            if identity(status) != listed:
+                raise LogMoved("it was rotated while it was read")
+            if status.st_mtime < since:
+                reader.reached_back = status.st_size > 0
+                break
+            if sibling.suffix == ".gz":
+                reader.forwards(lines_unpacked(sibling, budget))
+            else:
+                reader.backwards(lines_from_the_end(descriptor, budget))
+        finally:
+            os.close(descriptor)
+    # A folder is not listed in one instant: a name that moved meanwhile may have been missed.
+    if rotated(path) != siblings or identity(path.stat()) != current:
+        raise LogMoved("it was rotated while it was read")
+    return reader
