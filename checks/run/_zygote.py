@@ -19,7 +19,6 @@ import importlib
 import json
 import os
 import select
-import shutil
 import signal
 import socket
 import sys
@@ -112,12 +111,12 @@ class Job:
 def main(arguments: list[str]) -> int:
     """Serve until the client is gone."""
     control = socket.socket(fileno=int(arguments[0]))
-    home = tempfile.mkdtemp(prefix="proofbook-")
-    os.environ["HOME"] = home
-    preload([*PRELOADED, *(module for name in arguments[1:] for module in HEAVY.get(name, ()))])
+    # Modules may look for a home when they are loaded; no kernel will ever see this one.
+    with tempfile.TemporaryDirectory(prefix="proofbook-") as home:
+        os.environ["HOME"] = home
+        preload([*PRELOADED, *(module for name in arguments[1:] for module in HEAVY.get(name, ()))])
     line = serve(control)
     if line is None:
-        shutil.rmtree(home, ignore_errors=True)
         return 0
     # From here on this is a warden; what it forks leaves the stack of the server behind.
     control.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import statistics
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -19,12 +20,18 @@ PROGRAMS = Path(sys.executable).parent
 
 
 def interleaved(ways: Mapping[str, Callable[[], float | None]], rounds: int) -> dict[str, list[float]]:
-    """Seconds of each way in each round; a way that times itself gives its seconds, the others are timed here."""
+    """Seconds of each way in each round that it finished; a way that times itself gives its seconds."""
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for number in range(rounds):
         for name, work in ways.items():
             started = time.perf_counter()
-            told = work()
+            try:
+                told = work()
+            except subprocess.CalledProcessError as error:
+                # A peer with a deadline of its own may miss it on a busy machine; the others are still worth measuring.
+                last = (error.stderr or b"").decode(errors="replace").strip().splitlines()[-1:]
+                print(f"round {number + 1} of {rounds}: {name}: did not finish: {' '.join(last)}", file=sys.stderr)
+                continue
             seconds[name].append(time.perf_counter() - started if told is None else told)
             print(f"round {number + 1} of {rounds}: {name}: {seconds[name][-1]:.3f} s", file=sys.stderr)
     return seconds
@@ -32,7 +39,7 @@ def interleaved(ways: Mapping[str, Callable[[], float | None]], rounds: int) -> 
 
 def summary(seconds: Mapping[str, list[float]]) -> dict[str, dict[str, Any]]:
     """Median, spread and seconds of each way; ``faster_than``: how many times by its median, for every other way."""
-    medians = {name: statistics.median(times) for name, times in seconds.items()}
+    medians = {name: statistics.median(times) for name, times in seconds.items() if times}
     return {
         name: {
             "median_s": medians[name],
@@ -41,6 +48,7 @@ def summary(seconds: Mapping[str, list[float]]) -> dict[str, dict[str, Any]]:
             "seconds": times,
         }
         for name, times in seconds.items()
+        if times
     }
 
 

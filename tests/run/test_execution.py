@@ -31,6 +31,7 @@ def _alive(marker: str) -> list[int]:
     return found
 
 
+@pytest.mark.usefixtures("origin")
 def test_a_check_by_its_probe_and_one_by_a_value(project: Project) -> None:
     """A run measures by declared probes and judges values of cells, and its status is the worst of both."""
     outcome = project.run(CHECK + '\n## Flour\n\n```python\ncheck("flour")\n```\n')
@@ -58,6 +59,7 @@ def test_a_failing_step_does_not_hide_a_critical_result(project: Project) -> Non
     assert (outcome.run.state, outcome.run.status) == (RunState.FAILED, Status.CRITICAL)
 
 
+@pytest.mark.usefixtures("origin")
 def test_nothing_that_a_runbook_started_lives_on(project: Project) -> None:
     """A grandchild in a session of its own, without its parent and without our variables, is gone when the run ends."""
     marker = f"31{time.time_ns() % 10**9}"
@@ -71,6 +73,7 @@ def test_nothing_that_a_runbook_started_lives_on(project: Project) -> None:
     assert _alive(marker) == []
 
 
+@pytest.mark.usefixtures("origin")
 def test_nothing_lives_on_after_a_deadline_either(project: Project) -> None:
     """A cell that waits for a child which ignores every polite signal is ended with that child."""
     marker = f"32{time.time_ns() % 10**9}"
@@ -82,6 +85,7 @@ def test_nothing_lives_on_after_a_deadline_either(project: Project) -> None:
     assert time.monotonic() - began < 15
 
 
+@pytest.mark.usefixtures("origin")
 def test_the_folder_of_a_kernel_is_gone(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run leaves nothing in the folder for temporary files."""
     (tmp_path / "t").mkdir()
@@ -90,6 +94,7 @@ def test_the_folder_of_a_kernel_is_gone(project: Project, tmp_path: Path, monkey
     assert list((tmp_path / "t").iterdir()) == []
 
 
+@pytest.mark.usefixtures("origin")
 def test_parameters_are_data(project: Project) -> None:
     """Quotes, newlines, code and braces in a parameter arrive unchanged in Python and in bash, and run nothing."""
     hostile = "'; touch $HOME/../owned; echo \"\n{1/0} $(touch owned) `touch owned` ''' \\ {{ x }} %s"
@@ -111,6 +116,7 @@ def test_parameters_are_data(project: Project) -> None:
     assert outcome.run.parameters == {"note": hostile, "hours": 12, "loud": True}
 
 
+@pytest.mark.usefixtures("origin")
 def test_a_secret_is_nowhere_in_the_evidence(project: Project) -> None:
     """A secret's value, also quoted, encoded or printed in pieces, is in no byte of the evidence, result or reason."""
     project.variables["SHOP_TOKEN"] = TOKEN
@@ -170,6 +176,7 @@ def test_oversized_output_is_cut_and_says_so(project: Project) -> None:
     assert "characters more were cut here" in outcome.evidence.decode()
 
 
+@pytest.mark.usefixtures("origin")
 def test_a_hostile_surrounding_is_ignored(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Modules, start-up files and configuration that lie about, or that variables point to, are not loaded."""
     trap = tmp_path / "trap"
@@ -185,6 +192,7 @@ def test_a_hostile_surrounding_is_ignored(project: Project, tmp_path: Path, monk
     assert not (tmp_path / "sprung").exists()
 
 
+@pytest.mark.usefixtures("origin")
 def test_a_run_can_be_cancelled(project: Project) -> None:
     """Whoever asks a run to end gets it back within moments, cancelled, with what was found so far."""
     asked = threading.Event()
@@ -203,6 +211,7 @@ def test_a_runbook_may_be_bound_to_environments(project: Project) -> None:
     assert refused.value.expected == "one of production"
 
 
+@pytest.mark.usefixtures("origin")
 def test_the_callers_variables_stay_with_the_caller(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     """A kernel sees what the system's environment names, and no other variable of whoever started the run."""
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "of the caller")

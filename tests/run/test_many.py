@@ -56,6 +56,7 @@ def _prepared(project: Project, *slugs: str) -> list[Prepared]:
     ]
 
 
+@pytest.mark.usefixtures("origin")
 def test_each_run_is_journaled_as_it_begins_and_as_it_ends(project: Project) -> None:
     """The recorder hears a start before and an end after each run, from the caller's thread only."""
     slugs = [project.write(CHECK, "one"), project.write("```python\n1 / 0\n```\n", "two"), project.write(FLOUR, "three")]
@@ -126,6 +127,7 @@ def test_a_bug_of_ours_is_an_outcome(project: Project, capsys: pytest.CaptureFix
     assert "ZeroDivisionError: ours" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("origin")
 def test_ctrl_c_is_journaled_as_cancelled(project: Project) -> None:
     """An interrupt ends the kernels, journals what ran as cancelled, and leaves no trace of what had not begun."""
     slugs = [project.write(WAIT, name) for name in ("one", "two", "three")]

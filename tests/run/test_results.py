@@ -48,6 +48,7 @@ def test_outputs_are_read_as_the_case_says(case: Any) -> None:
     assert list(reading.faults) == case["expected"]["faults"]
 
 
+@pytest.mark.usefixtures("origin")
 @pytest.mark.parametrize("case", cases("results_of_runs"))
 def test_a_run_comes_to_what_the_case_says(case: Any, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     """A runbook that is executed for real ends in the state, status and reason that the case expects."""
