@@ -20,6 +20,7 @@ from checks.catalogue._server_kinds import TlsProbe as TlsProbe
 from checks.catalogue._upkeep_kinds import GithubProbe as GithubProbe
 from checks.catalogue._upkeep_kinds import GitProbe as GitProbe
 from checks.catalogue._upkeep_kinds import PackagesProbe as PackagesProbe
+from checks.catalogue._upkeep_kinds import RetentionProbe as RetentionProbe
 from checks.catalogue._upkeep_kinds import ServiceProbe as ServiceProbe
 
 
@@ -194,6 +195,7 @@ ProbeDeclaration = Annotated[
     | ServiceProbe
     | GithubProbe
     | PackagesProbe
+    | RetentionProbe
     | NotebookProbe,
     Field(discriminator="kind"),
 ]

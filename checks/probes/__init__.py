@@ -25,6 +25,7 @@ from checks.probes import (
     packages,
     prometheus,
     redis,
+    retention,
     service,
     sql,
     tls,
@@ -73,6 +74,7 @@ PROBES: dict[str, Probe[Any]] = {
     "service": service.probe,
     "github": github.probe,
     "packages": packages.probe,
+    "retention": retention.probe,
     "notebook": notebook.probe,
 }
 
