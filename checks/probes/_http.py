@@ -107,7 +107,7 @@ class NoAnswer:
     reason: str
 
 
-class _Hopeless(Exception):
+class Hopeless(Exception):
     """An answer that cannot be used; its text is the reason."""
 
 
@@ -178,7 +178,7 @@ async def _follow(request: Request, contexts: dict[str, ssl.SSLContext]) -> Answ
             if not request.follows or location is None or answer.status not in _PASSES_ON:
                 return Answer(answer.status, answer.headers, answer.body, answer.times, redirects)
             following = str(httpx.URL(url).join(location))
-        except (_Hopeless, NoTarget) as error:
+        except (Hopeless, NoTarget) as error:
             return NoAnswer(str(error))
         except httpx.InvalidURL as error:
             return NoAnswer(f"this is no address: {clipped(str(error), 100)}")
@@ -220,7 +220,7 @@ async def _once(request: Request, url: httpx.URL, headers: Mapping[str, str], co
             except (httpx.ConnectError, httpx.ConnectTimeout) as error:
                 if number == len(addresses) or _caused_by(error, ssl.SSLError):
                     raise
-    raise _Hopeless("the host's name is not known")
+    raise Hopeless("the host's name is not known")
 
 
 async def _addresses(url: httpx.URL, trace: _Trace) -> list[str]:
@@ -240,34 +240,39 @@ async def _read(response: httpx.Response, trace: _Trace) -> Answer:
     async for block in response.aiter_raw():
         body += block
         if len(body) > BYTE_CAP:
-            raise _Hopeless(_TOO_MUCH)
+            raise Hopeless(_TOO_MUCH)
     trace.times.total = time.perf_counter() - trace.began
     headers = {name.lower(): value for name, value in response.headers.items()}
-    return Answer(response.status_code, headers, _unpacked(bytes(body), headers), trace.times)
+    return Answer(response.status_code, headers, unpacked(bytes(body), headers), trace.times)
 
 
 _TOO_MUCH = f"the answer has more than {BYTE_CAP // 10**6} MB"
 
 
-def _unpacked(body: bytes, headers: Mapping[str, str]) -> bytes:
-    """The body without its compression, never more of it than the cap."""
+def unpacked(body: bytes, headers: Mapping[str, str]) -> bytes:
+    """The body without its compression, never more of it than the cap.
+
+    Raises:
+        Hopeless: there is more, it is damaged, or it is packed by what was not asked for.
+
+    """
     packings = [name.strip().lower() for name in headers.get("content-encoding", "").split(",")]
     for packing in reversed([name for name in packings if name not in ("", "identity")]):
         if not body:
             return body
         if packing not in ("gzip", "x-gzip", "deflate"):
-            raise _Hopeless(f"the answer is packed by {clipped(packing, 20)}, which was not asked for")
+            raise Hopeless(f"the answer is packed by {clipped(packing, 20)}, which was not asked for")
         # A deflate body has a zlib head by the standard, and from some servers none.
         bits = 31 if "gzip" in packing else 15 if body[0] & 15 == 8 else -15
         unpacking = zlib.decompressobj(bits)
         try:
             body = unpacking.decompress(body, BYTE_CAP + 1)
         except zlib.error as error:
-            raise _Hopeless("the answer's compression is broken") from error
+            raise Hopeless("the answer's compression is broken") from error
         if len(body) > BYTE_CAP:
-            raise _Hopeless(_TOO_MUCH)
+            raise Hopeless(_TOO_MUCH)
         if not unpacking.eof:
-            raise _Hopeless("the answer's compression is broken")
+            raise Hopeless("the answer's compression is broken")
     return body
 
 
@@ -275,7 +280,7 @@ def _context(authority: str | None) -> ssl.SSLContext:
     try:
         return ssl.create_default_context(cafile=authority)
     except (OSError, ssl.SSLError) as error:
-        raise _Hopeless(f"the authorities in {authority} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+        raise Hopeless(f"the authorities in {authority} cannot be read: {getattr(error, 'strerror', None) or error}") from error
 
 
 def _caused_by(error: BaseException, kind: type[BaseException]) -> bool:

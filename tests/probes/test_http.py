@@ -5,6 +5,7 @@ import json
 import socket
 import struct
 import time
+import tracemalloc
 import zlib
 from collections.abc import Callable
 from itertools import cycle
@@ -17,6 +18,7 @@ from werkzeug import Request, Response
 from checks.catalogue.environment import Settled
 from checks.errors import DataError
 from checks.model import Observation, Unmeasured
+from checks.probes._http import Hopeless, unpacked
 from tests.probes import conftest
 from tests.probes.conftest import Handler, HostileServer, settings
 
@@ -492,6 +494,18 @@ def test_a_packed_answer_is_unpacked(hostile: Hostile, packing: str) -> None:
         connection.sendall(head.encode() + body)
 
     assert value_of(asked(hostile(packed).url), "%") == 4
+
+
+def test_a_bomb_is_never_unpacked_beyond_the_cap() -> None:
+    """What 200 KB would unpack to takes no more memory than the cap and its copies, packed once or twice."""
+    once = gzip.compress(b" " * 200_000_000, 1)
+    for body, packing in ((once, "gzip"), (gzip.compress(once), "gzip, gzip")):
+        tracemalloc.start()
+        with pytest.raises(Hopeless, match="more than 10 MB"):
+            unpacked(body, {"content-encoding": packing})
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < 50_000_000
 
 
 @pytest.mark.parametrize(
