@@ -69,7 +69,7 @@ def check(
         _try(place, metrics, against, since or "7d", datetime.now(UTC), format)
         return
     results = []
-    for metric in _named(place.catalogue, metrics):
+    for metric in named(place.catalogue, metrics):
         settled = resolve(place.catalogue.systems[metric.system], place.environment, place.variables)
         seen = measure(metric, settled, datetime.now(UTC))
         metric = with_settings(metric, settled)
@@ -86,7 +86,7 @@ def _try(place: Workspace, names: list[str], against: str, since: str, now: date
     from checks.judge import parse_limit
 
     proposed, back = parse_limit(against), parse_since(since)
-    trials = [tried(place, metric, proposed, back, now) for metric in _named(place.catalogue, names)]
+    trials = [tried(place, metric, proposed, back, now) for metric in named(place.catalogue, names)]
     if shown is Format.JSON:
         import json
 
@@ -99,7 +99,8 @@ def _try(place: Workspace, names: list[str], against: str, since: str, now: date
         print_trial(trial)
 
 
-def _named(catalogue: Catalogue, names: list[str]) -> list[Metric]:
+def named(catalogue: Catalogue, names: Sequence[str]) -> list[Metric]:
+    """The metrics of these names; a system's name stands for all that it declares."""
     found: dict[str, Metric] = {}
     for name in names:
         if "/" in name:

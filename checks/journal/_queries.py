@@ -83,6 +83,12 @@ def last_of_each_status(environment: str) -> sa.Select[Any]:
     ).where(t.series.c.environment == environment)
 
 
+def with_a_value(environment: str) -> sa.Select[Any]:
+    """The metrics of which there is any value."""
+    any_value = sa.exists().where(t.observations.c.series == t.series.c.id)
+    return sa.select(t.series.c.system, t.series.c.metric).where(t.series.c.environment == environment, any_value)
+
+
 def _judged(which: sa.ColumnElement[datetime], status: Status) -> sa.ScalarSelect[Any]:
     return (
         sa.select(which)

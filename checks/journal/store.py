@@ -214,6 +214,19 @@ class Journal:
             rows = connection.execute(_queries.last_of_each_status(environment))
             return {f"{row.system}/{row.metric}": row.CRITICAL for row in rows if row.CRITICAL is not None}
 
+    def statuses_seen(self, environment: str) -> dict[str, frozenset[Status]]:
+        """Every status that each metric ever had, by the metric's slug."""
+        with reading(self._engine) as connection:
+            rows = connection.execute(_queries.last_of_each_status(environment))
+            return {
+                f"{row.system}/{row.metric}": frozenset(status for status in Status if getattr(row, status.name) is not None)
+                for row in rows
+            }
+
+    def ever_measured(self, environment: str) -> frozenset[str]:
+        """The slugs of the metrics of which there ever was a value."""
+        return frozenset(f"{row.system}/{row.metric}" for row in self._all(_queries.with_a_value(environment)))
+
     def runs(
         self, runbook: str | None = None, system: str | None = None, environment: str | None = None, limit: int = 50
     ) -> list[Run]:

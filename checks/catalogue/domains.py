@@ -1,0 +1,85 @@
+"""Which values each kind of probe can give, as far as its declaration settles it."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from checks.judge.reachable import Domain, usual_domain
+from checks.judge.units import Dimension, parse_unit
+
+if TYPE_CHECKING:
+    from checks.model import Metric
+
+_SHARE = Domain(0.0, 100.0, certain=True)
+_AMOUNT = Domain(0.0, certain=True)
+_COUNT = Domain(0.0, whole=True, certain=True)
+_DOMAINS: dict[str, dict[str, Domain]] = {
+    "http": {
+        "time": _AMOUNT,
+        "availability": _SHARE,
+        "status": Domain(100.0, 999.0, whole=True, certain=True),
+        "redirects": _COUNT,
+    },
+    "tls": {"chain": Domain(0.0, 1.0, whole=True, certain=True), "protocol": _AMOUNT},
+    "redis": {
+        "ping": _AMOUNT,
+        "hit-rate": _SHARE,
+        "evictions": _COUNT,
+        "memory": _AMOUNT,
+        "memory-share": _AMOUNT,
+        "save-age": _AMOUNT,
+        "unsaved": _COUNT,
+    },
+    "backup": {"age": _AMOUNT, "size": _AMOUNT, "shrinkage": Domain(high=100.0, certain=True), "bytes": _AMOUNT, "rows": _COUNT},
+    "command": {"exit": Domain(0.0, 255.0, whole=True, certain=True)},
+    "file": {"age": _AMOUNT, "size": _AMOUNT, "count": _COUNT},
+    "sql": {
+        "size": _AMOUNT,
+        "slow-queries": _COUNT,
+        "connections": _AMOUNT,
+        "lock-waits": _COUNT,
+        "vacuum-age": _AMOUNT,
+        "unused-indexes": _COUNT,
+    },
+    "log": {"count": _COUNT, "per-minute": _AMOUNT, "ratio": _SHARE},
+    "host": {
+        "disk": _SHARE,
+        "inodes": _SHARE,
+        "memory": _SHARE,
+        "cpu": _SHARE,
+        "load": _AMOUNT,
+        "process-memory": _AMOUNT,
+        "process-cpu": _AMOUNT,
+        "process-uptime": _AMOUNT,
+    },
+    "git": {"tags": _COUNT, "ahead": _COUNT, "behind": _COUNT, "diverged": _COUNT, "age": _AMOUNT},
+    "service": {"down": _COUNT, "restarts": _COUNT},
+    "github": {
+        "open-issues": _COUNT,
+        "oldest-unanswered": _AMOUNT,
+        "past-sla": _COUNT,
+        "failing-workflows": _COUNT,
+        "discussions": _COUNT,
+    },
+    "packages": {"vulnerabilities": _COUNT, "outdated": _COUNT, "licences": _COUNT, "findings": _COUNT},
+    "retention": {"too-long": _COUNT, "too-soon": _COUNT, "oldest": _AMOUNT, "newest": _AMOUNT},
+}
+_DEFAULTS = {"http": "json", "tls": "expiry", "redis": "ping", "sql": "query", "log": "count", "service": "down", "backup": "age"}
+_LOOSE = Domain(-math.inf, math.inf)
+
+
+def domain_of(metric: Metric) -> Domain:
+    """The values that a metric can have; certain where its probe can give no others.
+
+    A number that somebody else computes (JSON, SQL, PromQL, a cell) has the values that are usual in its unit.
+    """
+    kind = str(metric.probe.get("kind"))
+    key = "take" if kind == "command" else "measure"
+    measure = str(metric.probe.get(key, "exit" if kind == "command" else _DEFAULTS.get(kind, "")))
+    found = _DOMAINS.get(kind, {}).get(measure)
+    if found is None:
+        return _LOOSE if (kind, measure) == ("tls", "expiry") else usual_domain(metric.unit)
+    counts = parse_unit(metric.unit).dimension is Dimension.COUNT and not parse_unit(metric.unit).per
+    # A count of things that is shown as a share or a time is taken over by its unit's own arithmetic.
+    return found if counts or not found.whole else Domain(found.low, certain=True)
