@@ -75,7 +75,7 @@ def _fit(runbook: Runbook, declared: Parameter, value: object) -> ParameterValue
         and (declared.minimum is None or isinstance(read, str) or read >= declared.minimum)
         and (declared.maximum is None or isinstance(read, str) or read <= declared.maximum)
         # The operating system ends a variable's value at a NUL, so a shell step would see another value than the rest.
-        and not (isinstance(read, str) and "\0" in read)
+        and not (isinstance(read, str) and ("\0" in read or not _is_text(read)))
     )
     if read is None or not fits:
         raise DataError(
@@ -86,6 +86,15 @@ def _fit(runbook: Runbook, declared: Parameter, value: object) -> ParameterValue
             remedy=f"give it as -p {declared.name}={_sample(declared)}",
         )
     return read
+
+
+def _is_text(value: str) -> bool:
+    """Whether it can be written down; bytes on a command line that are no UTF-8 come as halves of characters."""
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _read(kind: str, value: object) -> ParameterValue | None:

@@ -15,6 +15,7 @@ _MACRO_MALFORMED = re.compile(
     r"```markdown\n(?P<written>.*?)\n\s*```",
     re.DOTALL | re.MULTILINE,
 )
+_TRACE = "Traceback (most recent call last):\n"
 _LINE_OF_PAGE = re.compile(r'File "<template>", line (\d+)')
 
 
@@ -35,7 +36,9 @@ def complaint(said: str, root: Path) -> str:
         return (
             f"{_place(root, malformed['page'], malformed['line'])}: {malformed['what']}\n  found: {malformed['written'].strip()}"
         )
-    return _CHATTER.sub("", said).strip()
+    before, trace, within = _CHATTER.sub("", said).strip().partition(_TRACE)
+    # Where the builder itself failed (a full disk), the last line says why.
+    return f"{before}{within.splitlines()[-1]}" if trace and within else before
 
 
 def _place(root: Path, page: str, line: str | None) -> str:
