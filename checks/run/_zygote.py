@@ -120,7 +120,9 @@ def main(arguments: list[str]) -> int:
         return 0
     # From here on this is a warden; what it forks leaves the stack of the server behind.
     control.close()
-    job = _guard(line)
+    job = None
+    with suppress(OSError):
+        job = _guard(line)
     if job is None:
         # What modules would do at the end of a process is the server's to do.
         os._exit(0)
@@ -155,6 +157,7 @@ def serve(control: socket.socket) -> socket.socket | None:
     """
     _warden.adopt_orphans()
     bell = _warden.Bell()
+    client = _client_of(control)
     # This process ends by losing its client, never by a signal that was meant for others.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -163,7 +166,10 @@ def serve(control: socket.socket) -> socket.socket | None:
     gc.freeze()
     while True:
         _bury(wardens)
-        if control.fileno() not in bell.wait(60.0, control.fileno()):
+        ready = bell.wait(60.0, control.fileno(), client)
+        if client in ready:
+            return None
+        if control.fileno() not in ready:
             continue
         said, descriptors, _, _ = socket.recv_fds(control, 1, 1)
         if not said:
@@ -179,6 +185,7 @@ def serve(control: socket.socket) -> socket.socket | None:
         warden = os.fork()
         if warden == 0:
             bell.unhang()
+            os.close(client)
             return line
         wardens.add(warden)
         line.close()
@@ -209,10 +216,12 @@ def _guard(line: socket.socket) -> Job | None:
         return None
     _warden.adopt_orphans()
     bell = _warden.Bell()
+    client = _client_of(line)
     warden = os.getpid()
     kernel = os.fork()
     if kernel == 0:
         bell.unhang()
+        os.close(client)
         line.close()
         # The kernel ends with its warden, even where the warden cannot end it.
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
@@ -231,11 +240,17 @@ def _guard(line: socket.socket) -> Job | None:
                     os.killpg(warden, signal.SIGINT)
                 elif heard[0]:
                     os.kill(kernel, heard[0])
-        return True
+        return not select.select([client], [], [], 0)[0]
 
-    code = _warden.watch(kernel, bell, wanted, line.fileno())
+    code = _warden.watch(kernel, bell, wanted, line.fileno(), client)
     _say(line, f"exit {code}")
     return None
+
+
+def _client_of(line: socket.socket) -> int:
+    """A descriptor that can be read once the process that made the line is gone, whoever else may hold its other end."""
+    process = int.from_bytes(line.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 4), sys.byteorder)
+    return os.pidfd_open(process)
 
 
 def _read_job(line: socket.socket) -> Job | None:

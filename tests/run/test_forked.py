@@ -162,6 +162,28 @@ def test_nothing_outlives_a_command_that_is_killed(project: Project) -> None:
     assert alive == []
 
 
+def test_a_child_that_holds_our_line_does_not_keep_a_kernel_alive(tmp_path: Path) -> None:
+    """A kernel ends with the process that asked for it, even where a child of that process still holds the line."""
+    code = (
+        "import os, sys, time\nfrom checks.run import zygote\n"
+        "kernel = zygote.start([], sys.argv[1], {'HOME': sys.argv[1], 'PATH': os.environ['PATH']})\n"
+        "child = os.fork()\nif child:\n    print(kernel.pid, child, flush=True)\ntime.sleep(60)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        kernel, child = (int(word) for word in process.stdout.readline().split())
+        assert psutil.pid_exists(kernel)
+        process.kill()
+        try:
+            ends = time.monotonic() + 10
+            while psutil.pid_exists(kernel) and time.monotonic() < ends:
+                time.sleep(0.05)
+            assert not psutil.pid_exists(kernel)
+            assert psutil.pid_exists(child)
+        finally:
+            psutil.Process(child).kill()
+
+
 def test_a_newer_source_is_a_new_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The key changes with any source file of ours, with what matters when modules are loaded, and with nothing else."""
     package = tmp_path / "checks"
