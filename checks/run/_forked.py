@@ -7,7 +7,6 @@ import random
 import sys
 import tempfile
 import time
-from contextlib import suppress
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -55,9 +54,11 @@ def _settle_in(job: Job) -> None:
 
 def _forget_folders(matplotlib: Any) -> None:
     """Let matplotlib look for its folders again: those that it found belong to the server."""
-    for name in ("get_configdir", "get_cachedir"):
-        with suppress(AttributeError):
-            getattr(matplotlib, name).cache_clear()
+    for find in (matplotlib.get_configdir, matplotlib.get_cachedir):
+        # Each remembers in its closure whether it was called, and has no way to be asked again.
+        for name, cell in zip(find.__code__.co_freevars, find.__closure__ or (), strict=True):
+            if name == "called":
+                cell.cell_contents = False
 
 
 def _forget_ourselves_unless_strict(shell: Any) -> None:

@@ -84,6 +84,7 @@ HEAVY: Mapping[str, Sequence[str]] = {
         "matplotlib.mlab",
     ),
 }
+_INLINE = "module://matplotlib_inline.backend_inline"
 _PR_SET_PDEATHSIG = 1
 _LONGEST_REQUEST = 16 << 20
 _REQUEST_SECONDS = 10.0
@@ -133,13 +134,15 @@ def main(arguments: list[str]) -> int:
 
 def preload(names: Iterable[str]) -> None:
     """Load modules; one that is not installed is left to the cell that asks for it."""
-    # The libraries of numerics start a thread for each processor unless they are told not to.
-    limits = {name: "1" for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS") if name not in os.environ}
-    os.environ.update(limits)
+    # The libraries of numerics start a thread for each processor unless they are told not to; matplotlib decides when it
+    # is loaded what it draws with, and a kernel names it only later.
+    told = {**dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1"), "MPLBACKEND": _INLINE}
+    told = {name: value for name, value in told.items() if name not in os.environ}
+    os.environ.update(told)
     for name in names:
         with suppress(ImportError):
             importlib.import_module(name)
-    for name in limits:
+    for name in told:
         del os.environ[name]
     # Loading the debugger would take longer than everything else together, and a run has nobody to debug.
     sys.modules["debugpy"] = None  # type: ignore[assignment]
