@@ -70,6 +70,8 @@ def probe(declaration: GitProbe, settled: Settled, unit: str, now: datetime) -> 
                 return _distance(repository, ref, against, declaration.measure, measuring)
     except _Refused as error:
         return error.answer
+    except (ValueError, IndexError):
+        return measuring.failed(f"git's answer in {folder} cannot be read")
 
 
 class _Repository:
@@ -115,7 +117,8 @@ class _Repository:
         environment = {"PATH": os.environ.get("PATH", os.defpath), **_VARIABLES, **ceiling}
         ended = run(["git", *_HARMLESS, *arguments], left, self.measuring, environment, self.folder)
         if isinstance(ended, Unmeasured):
-            raise _Refused(ended)
+            # The deadline is that of all questions together, not what was left of it for this one.
+            raise _Refused(self.measuring.late(self._seconds) if time.monotonic() >= self._ends else ended)
         return ended.status, ended.output.decode("utf-8", "replace"), ended.errors
 
 

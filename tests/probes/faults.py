@@ -1,0 +1,367 @@
+"""The ways in which what a probe asks can be at fault, each caused for real, and the reference page that shows what comes of it.
+
+``python -m tests.probes.faults`` writes the page anew; the test of it compares.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import re
+import sqlite3
+import sys
+import tempfile
+from collections.abc import Callable
+from contextlib import ExitStack, closing
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from checks.judge import judge, parse_limit
+from checks.model import Metric, Observation
+from checks.probes import measure
+from tests.probes.conftest import NOW, Handler, settings
+from tests.probes.scenes import ENDLESS_JSON, Asked, Cause, Scene, endless, http_answer, reset, says, silent
+
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "probe-faults.md"
+FAULTS = ("down", "slow", "wrong", "huge", "hostile", "unauthorised")
+_SOON = "400ms"
+# On a busy machine the deadline may pass while a library is still loaded; the reason then says the same in other words.
+_BY_HTTP = ("http", "prometheus", "github")
+
+
+def _served(declared: Callable[..., Asked], handler: Handler | None, scheme: str = "http", timeout: str = _SOON) -> Cause:
+    def cause(scene: Scene) -> Asked:
+        address = scene.server(handler, scheme) if handler else scene.nobody(scheme)
+        return declared(address, timeout)
+
+    return cause
+
+
+def _six(declared: Callable[..., Asked], wrong: Handler, hostile: Handler = reset) -> dict[str, Cause]:
+    """The faults of a kind that speaks HTTP."""
+    return {
+        "down": _served(declared, None, timeout="5s"),
+        "slow": _served(declared, silent),
+        "wrong": _served(declared, wrong, timeout="5s"),
+        "huge": _served(declared, ENDLESS_JSON, timeout="10s"),
+        "hostile": _served(declared, hostile, timeout="5s"),
+        "unauthorised": _served(declared, http_answer("401 Unauthorized", {"message": "Bad credentials"}), timeout="5s"),
+    }
+
+
+def _asked_http(address: str, timeout: str) -> Asked:
+    return Asked({"kind": "http", "url": f"{address}/metrics", "select": "error_rate", "timeout": timeout}, "> 1 %", "%")
+
+
+def _asked_tls(address: str, timeout: str) -> Asked:
+    return Asked({"kind": "tls", "address": address, "timeout": timeout}, "< 14 d", "d")
+
+
+def _asked_redis(address: str, timeout: str) -> Asked:
+    return Asked({"kind": "redis", "url": address, "measure": "memory", "timeout": timeout}, "> 1 GB", "MB")
+
+
+def _asked_prometheus(address: str, timeout: str) -> Asked:
+    return Asked({"kind": "prometheus", "url": address, "query": "load", "timeout": timeout}, "> 5")
+
+
+def _asked_github(address: str, timeout: str) -> Asked:
+    return Asked(
+        {"kind": "github", "api": address, "repository": "shop/shop", "measure": "open-issues", "timeout": timeout}, "any"
+    )
+
+
+# What is on this machine
+
+
+def _sql(query: str, content: bytes | None = b"", timeout: str = "5s") -> Cause:
+    def cause(scene: Scene) -> Asked:
+        path = scene.folder / "shop.db"
+        if content:
+            scene.file("shop.db", content)
+        elif content is not None:
+            with closing(sqlite3.connect(path)) as database:
+                database.executescript("CREATE TABLE orders (id INTEGER); INSERT INTO orders VALUES (1);")
+        return Asked({"kind": "sql", "database": str(path), "query": query, "timeout": timeout}, "> 100")
+
+    return cause
+
+
+_COUNTING = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
+
+
+def _log(content: bytes | None) -> Cause:
+    def cause(scene: Scene) -> Asked:
+        path = scene.file("app.log", content) if content is not None else str(scene.folder / "app.log")
+        return Asked({"kind": "log", "path": path, "window": "1h", "match": "ERROR"}, "any", "lines")
+
+    return cause
+
+
+def _log_is_a_pipe(scene: Scene) -> Asked:
+    os.mkfifo(scene.folder / "app.log")
+    return Asked({"kind": "log", "path": str(scene.folder / "app.log"), "window": "1h"}, "any", "lines")
+
+
+def _file(measured: str, limit: str, unit: str, prepare: Callable[[Scene], object]) -> Cause:
+    def cause(scene: Scene) -> Asked:
+        prepare(scene)
+        return Asked({"kind": "file", "path": str(scene.folder / "backups" / "*.gz"), "measure": measured}, limit, unit)
+
+    return cause
+
+
+def _nothing(_: object) -> None:
+    """What is asked for is not there."""
+
+
+def _from_tomorrow(scene: Scene) -> None:
+    path = scene.file("backups/a.gz", b"x")
+    os.utime(path, (NOW.timestamp() + 86400, NOW.timestamp() + 86400))
+
+
+def _sparse(scene: Scene) -> None:
+    with Path(scene.file("backups/a.gz")).open("r+b") as file:
+        file.truncate(20 * 10**9)
+
+
+def _command(*argv: str, take: str = "number", timeout: str = "5s") -> Cause:
+    return lambda _: Asked({"kind": "command", "argv": list(argv), "take": take, "timeout": timeout}, "> 5")
+
+
+def _not_executable(scene: Scene) -> Asked:
+    return Asked({"kind": "command", "argv": [scene.file("count", "#!/bin/sh\necho 1\n")], "take": "number"}, "> 5")
+
+
+def _pid_file(content: bytes | None) -> Cause:
+    def cause(scene: Scene) -> Asked:
+        path = scene.file("shop.pid", content) if content is not None else str(scene.folder / "shop.pid")
+        return Asked({"kind": "host", "measure": "process-uptime", "pid_file": path}, "< 1 min", "min")
+
+    return cause
+
+
+def _git(ref: str = "HEAD", timeout: str = "10s", **stand_in: Any) -> Cause:
+    def cause(scene: Scene) -> Asked:
+        (scene.folder / "code").mkdir()
+        scene.program("git", **stand_in)
+        probe = {"kind": "git", "repository": str(scene.folder / "code"), "measure": "age", "ref": ref, "timeout": timeout}
+        return Asked(probe, "older than 7 d", "d")
+
+    return cause
+
+
+def _no_repository(scene: Scene) -> Asked:
+    return Asked({"kind": "git", "repository": str(scene.folder / "code"), "measure": "age"}, "older than 7 d", "d")
+
+
+def _service(timeout: str = "5s", **stand_in: Any) -> Cause:
+    def cause(scene: Scene) -> Asked:
+        scene.program("docker", **stand_in)
+        return Asked({"kind": "service", "manager": "docker", "names": ["web"], "timeout": timeout}, "any", "services")
+
+    return cause
+
+
+def _container(status: str) -> str:
+    state = {"Status": status, "Running": status == "running", "Paused": False, "Restarting": False}
+    return json.dumps([{"Id": "4f66" * 16, "Name": "/web", "RestartCount": 0, "State": state}])
+
+
+def _backup(prepare: Callable[[Scene], object], measured: str = "bytes", timeout: str = "5s") -> Cause:
+    def cause(scene: Scene) -> Asked:
+        (scene.folder / "backups").mkdir()
+        scene.values["backups"] = str(scene.folder / "backups")
+        prepare(scene)
+        return Asked({"kind": "backup", "path": "{backups}/*.gz", "measure": measured, "timeout": timeout}, "< 1 kB", "kB")
+
+    return cause
+
+
+def _led_out(scene: Scene) -> None:
+    (scene.folder / "backups" / "a.gz").symlink_to(scene.file("elsewhere.gz", gzip.compress(b"x" * 5000)))
+
+
+def _retention(content: bytes | None) -> Cause:
+    def cause(scene: Scene) -> Asked:
+        path = scene.file("app.log", content) if content is not None else str(scene.folder / "app.log")
+        return Asked({"kind": "retention", "path": path, "measure": "too-long", "policy": {"ERROR": "365d"}}, "any", "levels")
+
+    return cause
+
+
+def _retention_of_a_pipe(scene: Scene) -> Asked:
+    os.mkfifo(scene.folder / "app.log")
+    return _retention(None)(scene)
+
+
+def _licences(prepare: Callable[[Path], object]) -> Cause:
+    def cause(scene: Scene) -> Asked:
+        prepare(scene.folder / "venv")
+        probe = {"kind": "packages", "measure": "licences", "environment": str(scene.folder / "venv"), "allow": ["MIT"]}
+        return Asked(probe, "any", "packages")
+
+    return cause
+
+
+def _package(metadata: str) -> Callable[[Path], object]:
+    def prepare(environment: Path) -> None:
+        folder = environment / "lib" / "python3.11" / "site-packages" / "alpha-1.0.dist-info"
+        folder.mkdir(parents=True)
+        (folder / "METADATA").write_text(metadata)
+
+    return prepare
+
+
+_OLD = f'{{"ts": "{(NOW - timedelta(days=900)).isoformat()}", "level": "ERROR"}}\n'.encode()
+
+_NO_SERIES = {"status": "success", "data": {"resultType": "vector", "result": []}}
+
+CAUSES: dict[str, dict[str, Cause]] = {
+    "http": _six(_asked_http, http_answer("200 OK", {"errors": 3}), endless(b"HTTP/1.1 200 OK\r\nX: ")),
+    "tls": {
+        "down": _served(_asked_tls, None, "https", "5s"),
+        "slow": _served(_asked_tls, silent, "https"),
+        "wrong": _served(_asked_tls, says(b"HTTP/1.1 400 Bad Request\r\n\r\n"), "https", "5s"),
+        "huge": _served(_asked_tls, endless(b"\x16\x03\x03\x40\x00"), "https", "5s"),
+        "hostile": _served(_asked_tls, reset, "https", "5s"),
+    },
+    "redis": {
+        "down": _served(_asked_redis, None, "redis", "5s"),
+        "slow": _served(_asked_redis, silent, "redis"),
+        "wrong": _served(_asked_redis, says(b"+OK\r\n"), "redis", "5s"),
+        "huge": _served(_asked_redis, endless(b"$1000000000\r\n"), "redis", "10s"),
+        "hostile": _served(_asked_redis, says(b"*1\r\n" * 100_000), "redis", "5s"),
+        "unauthorised": _served(_asked_redis, says(b"-NOAUTH Authentication required.\r\n"), "redis", "5s"),
+    },
+    "prometheus": _six(_asked_prometheus, http_answer("200 OK", _NO_SERIES)),
+    "github": _six(_asked_github, http_answer("200 OK", {"issues": []})),
+    "sql": {
+        "down": _sql("SELECT 1", None),
+        "slow": _sql(_COUNTING, timeout=_SOON),
+        "wrong": _sql("SELECT 'many' FROM orders"),
+        "huge": _sql("SELECT hex(zeroblob(6000000))"),
+        "hostile": _sql("SELECT count(*) FROM orders", b"SQLite format 3\x00" + b"\xff" * 5000),
+        "unauthorised": _sql("DELETE FROM orders"),
+    },
+    "log": {
+        "down": _log(None),
+        "wrong": _log(b"something went ERROR somewhere\n" * 5),
+        "huge": _log(b"x" * 12_000_000),
+        "hostile": _log_is_a_pipe,
+    },
+    "file": {
+        "down": _file("age", "older than 26 h", "h", _nothing),
+        "wrong": _file("age", "older than 26 h", "h", lambda scene: scene.file("backups/README", b"x")),
+        "huge": _file("size", "> 1 GB", "GB", _sparse),
+        "hostile": _file("age", "older than 26 h", "h", _from_tomorrow),
+    },
+    "backup": {
+        "down": _backup(_nothing),
+        "wrong": _backup(lambda scene: scene.file("backups/a.gz", gzip.compress(os.urandom(5000))[:2000])),
+        "hostile": _backup(_led_out),
+    },
+    "command": {
+        "down": _command("no-such-program"),
+        "slow": _command(sys.executable, "-c", "import time; time.sleep(9)", timeout=_SOON),
+        "wrong": _command(sys.executable, "-c", "print('many')"),
+        "huge": _command(sys.executable, "-c", "while True: print('1' * 65536)"),
+        "hostile": _command(sys.executable, "-c", "import os; os.kill(os.getpid(), 9)"),
+        "unauthorised": _not_executable,
+    },
+    "host": {
+        "down": _pid_file(None),
+        "wrong": _pid_file(b"nginx\n"),
+        "huge": _pid_file(b"1" * 100_000),
+        "hostile": _pid_file(b"-1\n"),
+    },
+    "git": {
+        "down": _no_repository,
+        "slow": _git(timeout=_SOON, slow=5),
+        "wrong": _git(output="what?\n"),
+        "huge": _git(output="1" * 12_000_000),
+        "hostile": _git(ref="--upload-pack=evil", errors="fatal: not a git repository\n", status=128),
+    },
+    "service": {
+        "down": _service(output=_container("exited")),
+        "slow": _service(timeout=_SOON, slow=5),
+        "wrong": _service(output="[]"),
+        "huge": _service(output=" " * 12_000_000),
+        "hostile": _service(output="<html>"),
+        "unauthorised": _service(errors="permission denied while trying to connect to the Docker daemon socket\n", status=1),
+    },
+    "packages": {
+        "down": _licences(_nothing),
+        "wrong": _licences(_package("Metadata-Version: 2.1\nName: alpha\nVersion: 1.0\n")),
+        "hostile": _licences(_package("License-Expression: " + "(" * 10_000)),
+    },
+    "retention": {
+        "down": _retention(None),
+        "wrong": _retention(b"no time, no level\n"),
+        "huge": _retention(_OLD),
+        "hostile": _retention_of_a_pipe,
+    },
+}
+"""What causes each fault of each kind; a fault that a kind cannot have is left out."""
+
+
+def row(kind: str, fault: str) -> str:
+    """Cause a fault, measure and judge; the line of the page that tells what came of it."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        monkeypatch = stack.enter_context(pytest.MonkeyPatch.context())
+        scene = Scene(folder, stack, monkeypatch)
+        asked = CAUSES[kind][fault](scene)
+        metric = Metric("shop", "figure", "Figure", asked.unit, asked.probe, critical=parse_limit(asked.limit))
+        seen = measure(metric, settings(scene.values), NOW)
+        result = judge(metric, seen, NOW)
+        detail = f" ({seen.detail})" if isinstance(seen, Observation) and seen.detail else ""
+        text = _normal(result.reason + detail, folder)
+        if kind in _BY_HTTP:
+            text = text.replace(" did not end within", ": no whole answer within")
+        return f"| {kind} | {fault} | {result.status.value} | {text} |"
+
+
+def page() -> str:
+    """The whole page, of what really happens now."""
+    rows = [row(kind, fault) for kind, faults in CAUSES.items() for fault in FAULTS if fault in faults]
+    return _HEAD + "\n".join(rows) + "\n"
+
+
+def _normal(text: str, folder: Path) -> str:
+    """The text without what differs from one machine and moment to the next."""
+    text = text.replace(str(folder), "/srv").replace(sys.executable, "python")
+    text = re.sub(r"127\.0\.0\.1:\d+", "shop.example", text)
+    text = re.sub(r"\[Errno \d+\] ", "", text)
+    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
+
+
+_HEAD = """\
+# Probes and faults
+
+Look here when a check is unknown and you want to know what its reason means, or before you trust one. Each line is what a
+test found: it causes the fault for real, measures, and judges.
+
+| Fault | What is caused |
+| --- | --- |
+| down | Nothing is there: no listener, no file, no program. |
+| slow | No answer within the probe's deadline. |
+| wrong | An answer that is not the figure asked for. |
+| huge | More than the 10 MB that an answer may have, or far more than is usual. |
+| hostile | A reset, an endless head, a damaged file, a link that leads elsewhere. |
+| unauthorised | Access is refused. |
+
+A fault that a kind cannot have has no line, nor has a local file that is closed to the user: the tests may run as root, to
+whom nothing is. Only a fault that is itself the figure (a container that is down, a file that is too large) is critical.
+None is ever ok.
+
+| Probe | Fault | Status | Message |
+| --- | --- | --- | --- |
+"""
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
