@@ -315,7 +315,8 @@ def _text(path: Path, shown: Path) -> str:
         line = path.read_bytes()[: error.start].count(b"\n") + 1
         raise DataError("this is not UTF-8", where=Place(shown, line), remedy="save the file as UTF-8") from error
     if "\x00" in text:
-        raise DataError("a NUL character stands here", where=Place(shown, text[: text.index("\x00")].count("\n") + 1))
+        line = text[: text.index("\x00")].count("\n") + 1
+        raise DataError("a NUL character stands here", where=Place(shown, line), remedy="remove it; save the file as UTF-8 text")
     return text.replace("\r\n", "\n")
 
 
