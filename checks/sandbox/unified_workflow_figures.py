@@ -70,9 +70,9 @@ class Counting:
             "frontend_load_p95_ms": _rounded(percentile(sorted(view.loaded_ms for view in views), 95)),
             "page_load_p95_ms": _rounded(percentile(sorted(view.shown_ms for view in views), 95)),
             "js_exception_percent": _share(sum(bool(view.exception) for view in views), len(views)),
-            "workflow_creation_share": self._of_baseline("workflow-creation", self._per_minute("workflow", since)),
-            "customer_creation_share": self._of_baseline("customer-creation", self._per_minute("customer", since)),
-            "session_duration_share": self._of_baseline("session-duration", statistics.median(stays) if stays else None),
+            "workflows_per_minute": _rounded(self._per_minute("workflow", since)),
+            "customers_per_minute": _rounded(self._per_minute("customer", since)),
+            "session_median_s": _rounded(statistics.median(stays) if stays else None),
             "event_p95_ms": _rounded(percentile([float(row[0]) for row in self.database.rows(_DELAYS, since)], 95)),
             "events_failing": self.database.value("SELECT count(*) FROM event WHERE delivered_at IS NULL AND failures > 0"),
             "baselines": {
@@ -84,10 +84,6 @@ class Counting:
     def _per_minute(self, table: str, since: str) -> float:
         passed = min(WINDOW, max(1.0, monotonic() - self.began))
         return float(self.database.value(_MADE[table], since)) * 60 / passed
-
-    def _of_baseline(self, name: str, value: float | None) -> float | None:
-        baseline = self.database.value("SELECT value FROM baseline WHERE name = ?", name)
-        return _rounded(100 * value / baseline) if value is not None and baseline else None
 
 
 def _resident_bytes() -> int:

@@ -12,11 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from checks.catalogue import load
+from checks.model import FixedBaseline
 from checks.sandbox.kit import Call, Job, running
 from checks.sandbox.unified_workflow import UnifiedWorkflow
 from checks.sandbox.unified_workflow_browser import Browser, Person
 from checks.sandbox.unified_workflow_people import People
-from checks.sandbox.unified_workflow_store import RELEASES, TENANTS, commission_cents, now_text
+from checks.sandbox.unified_workflow_store import BASELINES, RELEASES, TENANTS, commission_cents, now_text
 from tests.sandbox.support import Got, ask
 
 
@@ -156,17 +158,25 @@ def test_nothing_counted_is_no_figure(service: Quiet) -> None:
     figures = service.counting.figures()
 
     missing = ("auth_failure_percent", "login_success_percent", "http_5xx_percent", "js_exception_percent", "page_load_p95_ms")
-    assert {figures[name] for name in (*missing, "session_duration_share", "event_p95_ms", "api_mean_ms")} == {None}
+    assert {figures[name] for name in (*missing, "session_median_s", "event_p95_ms", "api_mean_ms")} == {None}
 
 
-def test_a_share_without_its_baseline_is_missing(service: Quiet, people: People) -> None:
-    """The share is what was created against the recorded value; with the record gone there is none."""
+def test_the_limits_are_held_against_what_the_team_agreed(service: Quiet) -> None:
+    """The baselines of the catalogue are the figures that the service has on record, each with its day and who set it."""
+    metrics = load(Path(__file__).parents[2]).systems["unified-workflow"].metrics
+    declared = {name: metric.baseline for name, metric in metrics.items() if metric.baseline is not None}
+
+    assert {name: one.value for name, one in declared.items() if isinstance(one, FixedBaseline)} == BASELINES
+    assert dict(service.database.rows("SELECT name, value FROM baseline")) == BASELINES
+
+
+def test_what_is_created_is_counted_by_the_minute(service: Quiet, people: People) -> None:
+    """The rate is of rows that were really stored: nothing before the first, and more than nothing after it."""
+    before = service.counting.figures()["workflows_per_minute"]
     people.work()
-    with_baseline = service.counting.figures()["workflow_creation_share"]
-    service.database.run("DELETE FROM baseline WHERE name = 'workflow-creation'")
 
-    assert with_baseline
-    assert service.counting.figures()["workflow_creation_share"] is None
+    assert before == 0
+    assert float(str(service.counting.figures()["workflows_per_minute"])) > 0
 
 
 def test_finished_work_books_its_commission_and_tells_the_screens(service: Quiet, people: People) -> None:
@@ -247,14 +257,14 @@ def test_a_session_may_end_by_itself(service: Quiet, people: People, monkeypatch
     """A session lasts as long as its person stays; with the fault it ends sooner, and its token is worth nothing then."""
     monkeypatch.setattr("checks.sandbox.unified_workflow_people._STAY", 0.5)
     people.visit()
-    usual = service.counting.figures()["session_duration_share"]
+    usual = service.counting.figures()["session_median_s"]
     switch(service, "sessions")
     token = log_in(service).body["token"]
     before = send(service, "/api/workflows", token=token).status
     time.sleep(0.4)
 
     assert isinstance(usual, float)
-    assert 45 <= usual <= 200
+    assert 0.45 <= usual <= 2
     assert (before, send(service, "/api/workflows", token=token).status) == (200, 401)
     query = "SELECT min((julianday(closed_at) - julianday(opened_at)) * 86400) FROM session WHERE closed_at IS NOT NULL"
     assert service.database.value(query) == pytest.approx(0.3, abs=0.05)
@@ -394,10 +404,10 @@ def test_lists_without_their_index_are_slow_and_nothing_else_is(service: Quiet, 
 
 
 def test_a_standstill_creates_nothing(service: Quiet, people: People) -> None:
-    """While nobody creates anything the shares are zero: measured, and below the limit, not missing."""
+    """While nobody creates anything the rates are zero: measured, and below the limit, not missing."""
     switch(service, "standstill")
     people.work()
     people.grow()
 
     figures = service.counting.figures()
-    assert (figures["workflow_creation_share"], figures["customer_creation_share"]) == (0.0, 0.0)
+    assert (figures["workflows_per_minute"], figures["customers_per_minute"]) == (0.0, 0.0)
