@@ -28,6 +28,8 @@ class Format(StrEnum):
     TEXT = "text"
     JSON = "json"
     NAGIOS = "nagios"
+    OPENMETRICS = "openmetrics"
+    JUNIT = "junit"
 
 
 def status(
@@ -58,6 +60,14 @@ def status(
         print(json.dumps(to_json(report, place), indent=2, ensure_ascii=False, allow_nan=False))
     elif format is Format.NAGIOS:
         print(to_nagios(report, system or "proofbook"))
+    elif format is Format.OPENMETRICS:
+        from checks.journal.openmetrics import to_openmetrics
+
+        print(to_openmetrics(report, place), end="")
+    elif format is Format.JUNIT:
+        from checks.journal.junit import to_junit
+
+        print(to_junit(report, place), end="")
     else:
         from zoneinfo import ZoneInfo
 

@@ -20,12 +20,13 @@ from checks.model import Limit, Operator
 VERSION = 1
 """Version of the JSON document; a key is never taken away or given another meaning within one."""
 
+_NO_XML = "\ufffe\uffff"
 _BIDI_OR_CONTROL = ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
 
 
 def inert(text: str) -> str:
     """A text that was observed, made safe for one line of a terminal: no control, escape or direction characters."""
-    return " ".join("".join(" " if unicodedata.category(c) in _BIDI_OR_CONTROL else c for c in text).split())
+    return " ".join("".join(" " if unicodedata.category(c) in _BIDI_OR_CONTROL or c in _NO_XML else c for c in text).split())
 
 
 def rfc3339(moment: datetime | None) -> str | None:

@@ -97,11 +97,12 @@ class ProofbookPlugin(BasePlugin[ProofbookConfig]):  # type: ignore[no-untyped-c
 
     @event_priority(-200)  # after the offline search has written its index
     def on_post_build(self, *, config: MkDocsConfig) -> None:
-        """Under ``mkdocs serve``, write the evidence that the pages link to."""
+        """Under ``mkdocs serve``, write the evidence and the exports that the pages link to."""
         if self._serving:
-            from checks.site import evidence
+            from checks.site import evidence, exports
 
             evidence.write_pages(self._live(), Path(config.site_dir))
+            exports.write(self._live(), Path(config.site_dir))
 
     def on_serve(self, server: LiveReloadServer, **_: Any) -> LiveReloadServer:
         """Build again when a runbook changes."""

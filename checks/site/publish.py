@@ -6,7 +6,6 @@ Whoever reads `<to>/current` sees one publication or the next, whole; if anythin
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import shutil
 import subprocess
@@ -17,12 +16,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from checks.errors import Busy, CannotWrite, DataError
-from checks.site import evidence, fill
+from checks.site import evidence, exports, fill
 from checks.site.complaint import complaint
-from checks.site.facts import Facts, Publication, Reader, gather
+from checks.site.facts import Publication, Reader, gather
 
 if TYPE_CHECKING:
     from checks.catalogue import Catalogue
@@ -98,9 +97,7 @@ def _publish(catalogue: Catalogue, journal: Reader, to: Path, now: datetime, env
         facts = gather(catalogue, journal, environment, now, Publication(number, _commit(catalogue.root)))
         pages = fill.fill_tree(aside, facts)
         figures = evidence.write_pages(facts, aside)
-        (aside / "status.json").write_text(
-            json.dumps(status_document(facts), indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
-        )
+        exports.write(facts, aside)
         folder = home / f"{number:04d}"
         aside.rename(folder)
     except BaseException:
@@ -125,7 +122,18 @@ def build_skeleton(root: Path, to: Path) -> None:
     """
     # A process of its own: mkdocs-macros ends the interpreter when a macro fails, and MkDocs keeps global state.
     done = subprocess.run(
-        [sys.executable, "-m", "mkdocs", "build", "--strict", "--config-file", str(root / "mkdocs.yml"), "--site-dir", str(to)],
+        [
+            sys.executable,
+            "-P",
+            "-m",
+            "mkdocs",
+            "build",
+            "--strict",
+            "--config-file",
+            str(root / "mkdocs.yml"),
+            "--site-dir",
+            str(to),
+        ],
         cwd=root,
         env={**os.environ, "NO_MKDOCS_2_WARNING": "1", "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
@@ -138,44 +146,6 @@ def build_skeleton(root: Path, to: Path) -> None:
             f"the site cannot be built; what is published stays\n{complaint(done.stderr + done.stdout, root)}",
             remedy="mend what is named, and publish again",
         )
-
-
-def status_document(facts: Facts) -> dict[str, Any]:
-    """What ``status.json`` says: the whole, each system and each metric, with observed values beside their limits."""
-
-    def moment(at: datetime | None) -> str | None:
-        return at.isoformat() if at else None
-
-    def metric(item: Any) -> dict[str, Any]:
-        seen = item.result.observation if item.result else None
-        return {
-            "status": item.label,
-            "reason": item.reason,
-            "value": seen.value if seen else None,
-            "unit": seen.unit if seen else (item.metric.unit if item.metric else ""),
-            "warning": item.metric.warning.text if item.metric and item.metric.warning else None,
-            "critical": item.metric.critical.text if item.metric and item.metric.critical else None,
-            "measured_at": moment(item.measured_at),
-            "stale_at": moment(item.stale_at),
-            "run": item.run_id,
-        }
-
-    def system(report: Any) -> dict[str, Any]:
-        metrics = {item.slug: metric(item) for item in report.items if item.metric}
-        runs = {item.slug: {"status": item.label, "reason": item.reason, "run": item.run_id} for item in report.items if item.run}
-        ok = {"ok": report.ok_count, "total": report.total}
-        times = {"measured_at": moment(report.newest_at), "stale_at": moment(report.stale_at)}
-        return {"title": report.title, "status": report.status.value, **ok, **times, "metrics": metrics, "runs": runs}
-
-    return {
-        "version": 1,
-        "publication": facts.publication.number,
-        "published_at": facts.now.isoformat(),
-        "environment": facts.environment,
-        "status": facts.report.status.value,
-        "stale_at": moment(facts.report.stale_at),
-        "systems": {report.system: system(report) for report in facts.report.systems},
-    }
 
 
 @contextmanager

@@ -21,6 +21,8 @@ _TYPES = {
     ".svg": "image/svg+xml",
     ".png": "image/png",
     ".xml": "application/xml",
+    ".txt": "text/plain; charset=utf-8",
+    ".ics": "text/calendar; charset=utf-8",
     ".gz": "application/gzip",
     ".map": "application/json",
 }

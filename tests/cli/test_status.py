@@ -164,6 +164,16 @@ def test_monitoring_gets_one_line_and_figures(root: Path) -> None:
     assert first == ("SHOP CRITICAL - shop/error-rate: 12.4 % says so | 'error-rate'=12.4%;1;10 'latency'=0.1%;1;10")
 
 
+def test_programs_get_what_they_read(root: Path) -> None:
+    """As OpenMetrics and as JUnit the answer exits as it does for people, and says the same."""
+    _record(root, ("error-rate", Status.CRITICAL, 12.4, timedelta()), ("latency", Status.OK, 0.1, timedelta()))
+    metrics, junit = (_proofbook(root, "status", "--format", wanted) for wanted in ("openmetrics", "junit"))
+    assert (metrics.exit_code, junit.exit_code) == (2, 2)
+    assert 'proofbook_system_status{environment="sandbox",system="shop"} 2.0\n' in metrics.stdout
+    assert metrics.stdout.endswith("# EOF\n")
+    assert '<failure type="critical" message="12.4 % says so">' in junit.stdout
+
+
 def test_a_system_that_does_not_exist_is_refused(root: Path) -> None:
     """A name that no system has is an error of the caller, not an unknown system."""
     answer = _proofbook(root, "status", "shoop")
