@@ -16,6 +16,7 @@ from checks.judge.levels import Level, levels_of
 from checks.judge.limits import PATTERNS, plain_number
 from checks.judge.reachable import Domain
 from checks.judge.text import fingerprint
+from checks.judge.units import Dimension, parse_unit
 from checks.judge.windows import Sample
 from checks.model import Against, Baseline, FixedBaseline, Metric, Observation, Operator, Series, Span, Status
 
@@ -92,7 +93,7 @@ def prove(metric: Metric, domain: Domain, now: datetime) -> tuple[Proof, ...]:
     if isinstance(plain.baseline, Baseline):
         plain = replace(plain, baseline=replace(plain.baseline, since="", until=""))
     base = plain.baseline.value if isinstance(plain.baseline, FixedBaseline) else 50.0 if domain.high == 100 else 100.0
-    trial = _Trial(plain, domain, now, base)
+    trial = _Trial(plain, replace(domain, whole=domain.whole or _counts_things(plain)), now, base)
     return tuple(
         Proof(metric.slug, level.status, level.limit.text, level.limit.operator in PATTERNS, tuple(trial.of(level)))
         for level in levels_of(plain)
@@ -170,6 +171,15 @@ class _Trial:
             (self.now - back * step, latest if latest is not None and window and back * step <= held else usual)
             for back in range(number, 0, -1)
         ]
+
+
+def _counts_things(metric: Metric) -> bool:
+    """Whether values are whole numbers of things, as bands are read that have no edge in common (see `bands.join`)."""
+    kind = parse_unit(metric.unit)
+    limits = [limit for limit in (metric.warning, metric.critical, metric.green) if limit is not None]
+    figures = all(limit.against is Against.FIGURE for limit in limits)
+    whole = all(bound == int(bound) for limit in limits for bound in limit.bounds)
+    return metric.green is not None and figures and whole and kind.dimension is Dimension.COUNT and not kind.per
 
 
 def _texts(pattern: str) -> list[str]:

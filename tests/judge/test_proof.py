@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -66,6 +67,22 @@ def test_every_kind_of_limit_turns(one: Metric) -> None:
     turn, cases = judged(one)
     assert turn is Turn.YES, cases
     assert set(cases.values()) == {"ok", "critical"}
+
+
+def test_bands_of_things_are_tried_by_whole_numbers() -> None:
+    """Between 1 and 2 complaints there is no value, and so no hole; what is not whole is tried in small steps."""
+    bands = replace(metric("> 5", "complaints"), green=parse_limit("between 0 and 1"), warning=parse_limit("between 2 and 5"))
+    critical, warning = prove(bands, usual_domain("complaints"), NOW)
+    assert {case.text: case.status.value for case in warning.cases} == {
+        "1 complaints": "ok",
+        "2 complaints": "warning",
+        "3 complaints": "warning",
+        "4 complaints": "warning",
+        "5 complaints": "warning",
+        "6 complaints": "critical",
+    }
+    assert {critical.turn, warning.turn} == {Turn.YES}
+    assert "4.4955" in judged(metric("< 4.5", ""))[1]
 
 
 def test_a_limit_that_nothing_breaks_does_not_turn() -> None:
