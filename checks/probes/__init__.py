@@ -6,30 +6,13 @@ import dataclasses
 import time
 from datetime import datetime
 from functools import lru_cache
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from checks.catalogue.environment import MissingSetting, Settled
 from checks.errors import DataError
 from checks.judge import convert
 from checks.model import Metric, Observation, Unmeasured
-from checks.probes import (
-    backup,
-    command,
-    file,
-    git,
-    github,
-    host,
-    http,
-    log,
-    notebook,
-    packages,
-    prometheus,
-    redis,
-    retention,
-    service,
-    sql,
-    tls,
-)
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -59,23 +42,24 @@ class Probe(Protocol[D_contra]):
         ...
 
 
-PROBES: dict[str, Probe[Any]] = {
-    "http": http.probe,
-    "tls": tls.probe,
-    "redis": redis.probe,
-    "prometheus": prometheus.probe,
-    "backup": backup.probe,
-    "command": command.probe,
-    "file": file.probe,
-    "sql": sql.probe,
-    "log": log.probe,
-    "host": host.probe,
-    "git": git.probe,
-    "service": service.probe,
-    "github": github.probe,
-    "packages": packages.probe,
-    "retention": retention.probe,
-    "notebook": notebook.probe,
+# Each kind and the module whose `probe` measures it; loaded when a metric of that kind is first measured.
+PROBES: dict[str, str] = {
+    "http": "checks.probes.http",
+    "tls": "checks.probes.tls",
+    "redis": "checks.probes.redis",
+    "prometheus": "checks.probes.prometheus",
+    "backup": "checks.probes.backup",
+    "command": "checks.probes.command",
+    "file": "checks.probes.file",
+    "sql": "checks.probes.sql",
+    "log": "checks.probes.log",
+    "host": "checks.probes.host",
+    "git": "checks.probes.git",
+    "service": "checks.probes.service",
+    "github": "checks.probes.github",
+    "packages": "checks.probes.packages",
+    "retention": "checks.probes.retention",
+    "notebook": "checks.probes.notebook",
 }
 
 
@@ -97,7 +81,7 @@ def measure(metric: Metric, settled: Settled, now: datetime) -> Observation | Un
     declaration = _declaration(metric)
     started = time.perf_counter()
     try:
-        seen = PROBES[declaration.kind](declaration, settled, metric.unit, now)
+        seen = _probe(declaration.kind)(declaration, settled, metric.unit, now)
     except MissingSetting as error:
         return Unmeasured(f"{error.what}; {error.remedy}", now, time.perf_counter() - started, f"{declaration.kind} probe")
     except OSError as error:
@@ -110,6 +94,11 @@ def measure(metric: Metric, settled: Settled, now: datetime) -> Observation | Un
         return dataclasses.replace(seen, value=convert(seen.value, seen.unit, metric.unit), unit=metric.unit)
     except DataError as error:
         return Unmeasured(f"the probe's answer does not fit the metric's unit: {error.what}", now, seen.took, seen.source)
+
+
+def _probe(kind: str) -> Probe[Any]:
+    found: Probe[Any] = import_module(PROBES[kind]).probe
+    return found
 
 
 @lru_cache(maxsize=1)
