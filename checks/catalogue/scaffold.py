@@ -76,12 +76,25 @@ def _system_files(root: Path, name: str, title: str, summary: str) -> list[Path]
     words = {"name": name, "title": title, "summary": summary}
     folder = root / "docs" / "systems" / name
     return [
+        *_schemas(root / "docs" / "reference"),
         _write(folder / "system.yml", "system.yml", words),
         _write(folder / "index.md", "system.md", words),
         _runbook(
             root / "notebooks" / name / "morning.md", name, "Morning check", f"Is {title} well this morning?", ["disk", "memory"]
         ),
     ]
+
+
+def _schemas(folder: Path) -> list[Path]:
+    """What the first line of a system.yml points its editor to; left as it is where it is there."""
+    from checks.catalogue import json_schema
+
+    if (folder / "system.schema.json").is_file():
+        return []
+    try:
+        return json_schema.write(folder)
+    except OSError as error:
+        raise CannotWrite(f"cannot write: {error.strerror}", where=str(folder)) from error
 
 
 def _runbook(path: Path, system: str, title: str, summary: str, metrics: list[str]) -> Path:

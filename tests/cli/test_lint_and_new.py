@@ -67,6 +67,13 @@ def test_broken_yaml_is_told_with_its_place(site: Path) -> None:
     assert linted.stderr.startswith("docs/systems/this-host/system.yml:")
 
 
+def test_a_new_systems_editor_finds_its_schema(site: Path) -> None:
+    """The schema that the first line of a new system.yml names is there, relative to the file."""
+    path = site / "docs" / "systems" / "this-host" / "system.yml"
+    named = path.read_text().splitlines()[0].partition("$schema=")[2]
+    assert json.loads((path.parent / named).read_text())["title"] == "SystemFile"
+
+
 def test_schemas_are_published_for_editors(site: Path) -> None:
     """`lint --schemas` writes a JSON Schema for each kind of file that people write."""
     assert proofbook("lint", "--schemas", "schemas", cwd=site).returncode == 0
