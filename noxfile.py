@@ -16,8 +16,8 @@ def _install(session: nox.Session, *groups: str) -> None:
         wanted = nox.project.dependency_groups(nox.project.load_toml("pyproject.toml"), *groups) if groups else ()
         session.install("-e", ".[postgresql]", *wanted)
         return
-    lock = "requirements/dev.txt" if groups else "requirements/run.txt"
-    session.install("--require-hashes", "--no-deps", "-r", lock)
+    lock = "bench" if "bench" in groups else "dev" if groups else "run"
+    session.install("--require-hashes", "--no-deps", "-r", f"requirements/{lock}.txt")
     session.install("--no-deps", "-e", ".")
 
 
@@ -72,7 +72,7 @@ def site(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """Measure against the named peers and print ratios."""
-    _install(session, "dev")
+    _install(session, "dev", "bench")
     session.run("python", "-m", "tests.benchmarks", *_rest(session))
 
 
@@ -93,3 +93,4 @@ def lock(session: nox.Session) -> None:
     resolve = ["uv", "pip", "compile", "pyproject.toml", *options]
     session.run(*resolve, "-o", "requirements/run.txt")
     session.run(*resolve, "--extra", "postgresql", "--group", "dev", "-o", "requirements/dev.txt")
+    session.run(*resolve, "--extra", "postgresql", "--group", "dev", "--group", "bench", "-o", "requirements/bench.txt")
