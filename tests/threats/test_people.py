@@ -79,7 +79,7 @@ def test_53_operating_from_a_pipe_is_refused_and_journaled(shop: Shop, more: tup
     assert (shop.root / "shop" / "flour").exists()
     (event,) = _events(shop)
     assert (event.kind, event.subject) == ("operate-refused", "shop/burn")
-    assert "destructive" in event.detail["classes"]
+    assert event.detail["classes"] == ["change", "destructive", "read"]
 
 
 @pytest.mark.parametrize("option", ["--yes", "--force", "--confirm=shop"])

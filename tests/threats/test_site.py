@@ -28,7 +28,7 @@ EVIL = (
     "--8<-- 'mkdocs.yml'|</td>```\x1b]8;;http://evil.example\x07x\x1b]8;;\x07\u202e</pre></div>"
 )
 SAYS = f"""\
-## Look at [x](javascript:pwn()) | it
+## Look at {{{{ pwn() }}}} | it
 
 ```python
 from checks import check
@@ -100,7 +100,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     assert "\x1b" not in ran.said
     published = shop.call("publish", "--no-run")
     assert published.code == 0, published.err
-    command = [PROOFBOOK, "serve", "--port", "0", "--root", shop.root]
+    command = [str(PROOFBOOK), "serve", "--port", "0", "--root", str(shop.root)]
     with subprocess.Popen(command, env=shop.surroundings, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
         assert server.stdout is not None
         yield Served(shop, server.stdout.readline().strip())
