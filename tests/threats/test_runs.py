@@ -16,6 +16,8 @@ from checks.journal import open_journal
 from checks.run.evidence import path_of
 from tests.threats.shop import FINE, Ended, Shop, open_shop
 
+pytestmark = pytest.mark.slow
+
 MARKER = f"33{time.time_ns() % 10**9}"
 DEAF = f"""\
 import os, signal, subprocess, sys, time

@@ -13,6 +13,8 @@ import pytest
 
 from tests.threats.shop import Shop, files_below, open_shop
 
+pytestmark = pytest.mark.slow
+
 TOKEN = 'correct "horse"/battery+staple&clip'
 SYSTEM_MORE = """\
   away:
