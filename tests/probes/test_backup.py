@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import itertools
 import lzma
 import os
 import sqlite3
@@ -186,6 +187,7 @@ def test_a_link_out_of_the_folder_is_no_backup(write: Write, look: Look, folder:
         ("restored", b"BEGIN TRANSACTION;\nINSERT INTO nowhere VALUES (1);\nCOMMIT;", "no such table: nowhere"),
         ("restored", b"BEGIN TRANSACTION;\nCOMMIT;", "it holds no table"),
     ],
+    ids=itertools.count(),  # compressed bytes hold the time, and a name that changes is none
 )
 def test_what_is_no_whole_backup_is_told_apart(write: Write, look: Look, measure: str, content: bytes, reason: str) -> None:
     """Empty, broken off, damaged, another thing, hostile: each is unknown with its own reason."""
