@@ -218,7 +218,8 @@ class Service:
         try:
             job.run()
         except Exception as error:  # a job that fails is logged, and tried again next time, as a service would
-            self.log.error(f"job {job.name} failed", cause=f"{type(error).__name__}: {error}")
+            if not self.ended.is_set():
+                self.log.error(f"job {job.name} failed", cause=f"{type(error).__name__}: {error}")
 
     def _observe(self, method: str, path: str, route: Route | None, status: int, took_ms: float) -> None:
         if route is None or route.counted is Counted.USER:
