@@ -6,7 +6,7 @@ import math
 from fractions import Fraction
 from functools import lru_cache
 
-from checks.judge.units import BINARY_SIZES, DECIMAL_SIZES, TIMES, Dimension, Unit, parse_unit
+from checks.judge.units import BINARY_SIZES, DECIMAL_SIZES, TIMES, Dimension, Unit, parse_unit, singular
 
 # Up to three days a backup's age is compared with limits in hours, so it is shown in hours.
 _DAYS_FROM = 72 * 3600
@@ -113,6 +113,5 @@ def _stripped(text: str) -> str:
 
 
 def _noun(kind: Unit, size: float) -> str:
-    plural = len(kind.name) > 3 and kind.name.endswith("s") and not kind.name.endswith("ss")
-    name = kind.name[:-1] if size == 1 and plural else kind.name
+    name = singular(kind.name) if size == 1 else kind.name
     return f"{name}/{kind.per}" if kind.per else name

@@ -74,6 +74,10 @@ _OTHER_NAMES = {
 _NO_NOUNS = frozenset(
     ["for", "in", "of", "within", "ago", "and", "or", "to", "than", "baseline", "per", "not", "any", "between", "nan", "inf"]
 )
+_SHORTEST_PLURAL = 4  # ps, gas
+_NO_PLURALS = frozenset(["series", "species", "news", "always", "alias", "canvas", "atlas"])
+_PLURALS_IN_IES = frozenset(["cookies", "movies", "ties", "dies"])
+_PLURALS_IN_CHES = frozenset(["caches", "aches"])
 _WORD = re.compile(r"%|[^\W\d_][\w°-]*|°[A-Za-z]+")
 
 
@@ -125,7 +129,7 @@ def comparable(one: Unit, other: Unit) -> bool:
     """Whether a value in one unit can be turned into the other."""
     if one.dimension is not other.dimension or bool(one.per) != bool(other.per):
         return False
-    if one.dimension is not Dimension.COUNT or not one.name or not other.name or _singular(one.name) == _singular(other.name):
+    if one.dimension is not Dimension.COUNT or not one.name or not other.name or singular(one.name) == singular(other.name):
         return True
     return not one.per and _physical(one.name, other.name)
 
@@ -154,7 +158,7 @@ def convert(value: float, from_unit: str, to_unit: str) -> float:
         )
     if not math.isfinite(value) or source == target:
         return value
-    if source.dimension is Dimension.COUNT and source.name and target.name and _singular(source.name) != _singular(target.name):
+    if source.dimension is Dimension.COUNT and source.name and target.name and singular(source.name) != singular(target.name):
         return _by_pint(value, source.name, target.name)
     ratio = _ratio(source) / _ratio(target)
     try:
@@ -175,8 +179,15 @@ def _canonical(word: str) -> str:
     return _OTHER_NAMES.get(word, word)
 
 
-def _singular(noun: str) -> str:
-    return noun[:-1] if noun.endswith("s") and not noun.endswith("ss") else noun
+def singular(noun: str) -> str:
+    """One of what a noun counts: ``vulnerability`` of ``vulnerabilities``, ``request`` of ``requests``; else the noun itself."""
+    if len(noun) < _SHORTEST_PLURAL or noun in _NO_PLURALS or noun.endswith(("ss", "us", "is")) or not noun.endswith("s"):
+        return noun
+    if noun.endswith("ies") and noun not in _PLURALS_IN_IES:
+        return f"{noun[:-3]}y"
+    if noun.endswith(("sses", "shes", "xes", "tuses")) or (noun.endswith("ches") and noun not in _PLURALS_IN_CHES):
+        return noun[:-2]
+    return noun[:-1]
 
 
 def _ratio(unit: Unit) -> Fraction:
