@@ -44,11 +44,10 @@ class Minutes:
         return [sum(values) / len(values) for minute, values in sorted(minutes.items()) if minute < _MINUTES]
 
     def figures(self) -> dict[str, float | int | None]:
-        """The newest and the lowest minute's average in percent, and how many minutes there are."""
+        """The newest minute's average in percent, and of how many minutes there is one."""
         averages = self.averages()
         return {
             "minute_percent": round(averages[0], 2) if averages else None,
-            "lowest_minute_percent": round(min(averages), 2) if averages else None,
             "minutes": len(averages),
         }
 

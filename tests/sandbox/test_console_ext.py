@@ -417,18 +417,16 @@ def test_each_level_is_deleted_when_its_time_is_over(tmp_path: Path) -> None:
         assert timedelta(0) <= RETENTION[level] - (NOW - ts) < timedelta(days=1)
 
 
-def test_the_lowest_minute_is_above_only_when_every_minute_was() -> None:
-    """Fourteen busy minutes and an idle one are not fifteen busy ones; older minutes are forgotten."""
+def test_a_minute_is_averaged_by_itself_and_forgotten_after_a_quarter_of_an_hour() -> None:
+    """An idle minute does not dilute a busy one, and no minute older than 15 counts."""
     now = 0.0
     minutes = Minutes(lambda: now)
-    assert minutes.figures()["lowest_minute_percent"] is None
+    assert minutes.figures() == {"minute_percent": None, "minutes": 0}
     for minute in range(20):
         now = 60.0 * minute
-        minutes.add(10.0 if minute < 6 else 90.0)
-    assert minutes.figures() == {"minute_percent": 90.0, "lowest_minute_percent": 10.0, "minutes": 15}
-    now += 60.0
-    minutes.add(90.0)
-    assert minutes.figures() == {"minute_percent": 90.0, "lowest_minute_percent": 90.0, "minutes": 15}
+        minutes.add(10.0 if minute < 19 else 80.0)
+    minutes.add(100.0)
+    assert minutes.figures() == {"minute_percent": 90.0, "minutes": 15}
 
 
 def test_a_bucket_refills_with_time() -> None:
