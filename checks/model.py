@@ -8,6 +8,12 @@ from datetime import datetime, timedelta
 from enum import Enum
 from pathlib import Path
 
+from checks.duties import ChecklistItem as ChecklistItem
+from checks.duties import Incident as Incident
+from checks.duties import IncidentStatus as IncidentStatus
+from checks.duties import Maintenance as Maintenance
+from checks.duties import Proof as Proof
+from checks.duties import Severity as Severity
 from checks.limits import Against as Against
 from checks.limits import Alignment as Alignment
 from checks.limits import Baseline as Baseline
@@ -205,6 +211,8 @@ class System:
     contacts: tuple[Contact, ...] = ()
     source: tuple[str, ...] = ()
     conditions: Mapping[str, Condition] = field(default_factory=dict)
+    severities: Mapping[str, Severity] = field(default_factory=dict)
+    maintenance: tuple[Maintenance, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -363,6 +371,7 @@ class Run:
         reason: why the run is not simply the sum of its results (``cell 4 failed: …``); empty where it is.
         source: SHA-256 of the runbook's file as executed.
         evidence: SHA-256 of the executed notebook; ``None`` where none could be kept.
+        basis: digests of what else it rested on, by name: system, settings, packages; empty where nobody knows.
 
     """
 
@@ -381,3 +390,4 @@ class Run:
     evidence: str | None = None
     host: str = ""
     actor: str = ""
+    basis: Mapping[str, str] = field(default_factory=dict)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -12,11 +12,24 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from checks.catalogue import _front_matter, _judging, _yaml
+from checks.catalogue import _checklists, _front_matter, _incidents, _judging, _yaml
 from checks.catalogue._schema import FrontMatter, MetricEntry, ParameterEntry, SystemFile
 from checks.catalogue.settings import Settings, read_settings
 from checks.errors import CatalogueErrors, DataError, Place
-from checks.model import Contact, Cron, Environment, Metric, Parameter, Runbook, RunbookKind, System
+from checks.model import (
+    ChecklistItem,
+    Contact,
+    Cron,
+    Environment,
+    Incident,
+    Maintenance,
+    Metric,
+    Parameter,
+    Runbook,
+    RunbookKind,
+    Severity,
+    System,
+)
 
 _M = TypeVar("_M", bound=BaseModel)
 _T = TypeVar("_T")
@@ -37,6 +50,8 @@ _SYSTEM_EXAMPLES: Mapping[str | int, str] = {
     "critical": 'critical: "> 10 %"',
     "probe": 'probe: {kind: http, url: "{base_url}/metrics", select: error_rate}',
     "select": "select: errors.rate",
+    "severities": "severities:\n  P1: {title: Nothing answers, acknowledge: 15m, resolve: 4h}",
+    "maintenance": 'maintenance:\n  - {title: Weekly restart, cron: "0 3 * * 0", for: 30m}',
     "environments": 'environments:\n  production: {base_url: "${SHOP_URL}"}',
     "fresh-for": "fresh-for: 26h",
     "timeout": "timeout: 10s",
@@ -61,6 +76,8 @@ class Catalogue:
     Attributes:
         systems: by name, in the order of their names.
         runbooks: by slug (``system/name``), in that order.
+        incidents: by name, in that order.
+        checklists: the items of each system's checklists, in the order of the pages.
 
     """
 
@@ -68,6 +85,8 @@ class Catalogue:
     systems: Mapping[str, System]
     runbooks: Mapping[str, Runbook]
     settings: Settings
+    incidents: Mapping[str, Incident] = field(default_factory=dict)
+    checklists: Mapping[str, tuple[ChecklistItem, ...]] = field(default_factory=dict)
 
     def runbooks_of(self, system: str) -> tuple[Runbook, ...]:
         """The runbooks of one system, in the order of their slugs."""
@@ -104,6 +123,25 @@ class Catalogue:
         """
         return _pick(self.runbooks, slug, "runbook")
 
+    def incident(self, name: str) -> Incident:
+        """The incident of this name.
+
+        Raises:
+            DataError: there is none; the message lists those there are.
+
+        """
+        return _pick(self.incidents, name, "incident")
+
+    def item(self, slug: str) -> ChecklistItem:
+        """The item of a checklist of this slug (``system/item``).
+
+        Raises:
+            DataError: there is none; the message lists those of its system.
+
+        """
+        system, _, name = slug.partition("/")
+        return _pick({item.slug: item for item in self.checklists.get(self.system(system).name, ())}, f"{system}/{name}", "item")
+
     def metric(self, slug: str) -> Metric:
         """The metric of this slug (``system/metric``).
 
@@ -136,8 +174,23 @@ def load(root: Path) -> Catalogue:
             runbooks[runbook.slug] = runbook
     for settings in _attempt(errors, partial(read_settings, root)):
         errors += _dangling(root, systems, runbooks)
+        incidents: dict[str, Incident] = {}
+        lists: dict[str, tuple[ChecklistItem, ...]] = {}
+        for path in sorted((root / "docs" / "incidents").glob("*.md")):
+            for incident in _attempt(errors, partial(_incidents.read, path, _shown(path, root), systems, runbooks)):
+                incidents |= {one.name: one for one in incident}
+        for system in systems.values():
+            for items in _attempt(errors, partial(_checklists.read, system, root)):
+                lists[system.name] = items
         if not errors:
-            return Catalogue(root, MappingProxyType(systems), MappingProxyType(runbooks), settings)
+            return Catalogue(
+                root,
+                MappingProxyType(systems),
+                MappingProxyType(runbooks),
+                settings,
+                MappingProxyType(incidents),
+                MappingProxyType(lists),
+            )
     raise CatalogueErrors(errors)
 
 
@@ -169,6 +222,12 @@ def _read_system(path: Path, root: Path) -> System:
         contacts=tuple(Contact(contact.role, contact.reach) for contact in file.contacts),
         source=tuple(file.source),
         conditions=MappingProxyType({name: _judging.condition(name, entry) for name, entry in file.conditions.items()}),
+        severities=MappingProxyType(
+            {name: Severity(name, one.title, one.acknowledge, one.resolve, one.hours) for name, one in file.severities.items()}
+        ),
+        maintenance=tuple(
+            Maintenance(one.title, one.for_, one.starts, one.cron or "", one.timezone, one.note) for one in file.maintenance
+        ),
     )
 
 
@@ -232,13 +291,22 @@ def _misjudged(file: SystemFile, data: Any, shown: Path) -> Iterator[DataError]:
 def _unknown_states(file: SystemFile, data: Any, shown: Path) -> Iterator[DataError]:
     for name, entry in file.conditions.items():
         for state in entry.states:
-            metric = state if isinstance(state, str) else state.metric
+            metric, at = (state, "critical") if isinstance(state, str) else (state.metric, state.at)
+            place = _yaml.place_of(data, ["conditions", name], shown, 1)
             if metric not in file.metrics:
                 yield DataError(
                     f"the condition {name} rests on a metric that does not exist",
-                    where=_yaml.place_of(data, ["conditions", name], shown, 1),
+                    where=place,
                     expected="one of " + ", ".join(file.metrics),
                     found=metric,
+                )
+            elif at == "critical" and file.metrics[metric].critical is None and file.metrics[metric].red is None:
+                yield DataError(
+                    f"the condition {name} waits for {metric} to be critical, which it can never be",
+                    where=place,
+                    expected="a metric with a critical limit",
+                    found=metric,
+                    remedy=f"declare `critical:` for it, or write {{metric: {metric}, at: warning}}",
                 )
 
 

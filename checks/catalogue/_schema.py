@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
@@ -15,6 +15,7 @@ from checks.model import Limit
 
 _SLUG = r"^[a-z0-9]+(-[a-z0-9]+)*$"
 Slug = Annotated[str, Field(pattern=_SLUG)]
+SeverityName = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+$")]
 
 
 def _one_or_many(value: object) -> object:
@@ -41,8 +42,6 @@ def _read(parse: Callable[[str], Limit], value: object) -> Limit:
 
 
 def _cron_fires(expression: str) -> str:
-    from datetime import UTC, datetime
-
     from cronsim import CronSim, CronSimError
 
     try:
@@ -52,6 +51,25 @@ def _cron_fires(expression: str) -> str:
     except StopIteration as error:
         raise ValueError("expected a schedule that fires; this one never does") from error
     return expression
+
+
+def parse_moment(value: object) -> datetime:
+    """Read a time as people write it, with its zone: ``2024-11-02 10:42Z``; kept in UTC.
+
+    Raises:
+        ValueError: it is no time, or does not say in which zone.
+
+    """
+    read = value
+    if not isinstance(read, datetime):
+        try:
+            read = datetime.fromisoformat(str(value))
+        except ValueError as error:
+            raise ValueError("expected a time such as 2024-11-02T10:42:00Z") from error
+    if read.tzinfo is None:
+        raise ValueError("a time without its zone; expected one such as 2024-11-02T10:42:00Z")
+    # YAML's own kind of time remembers how it was written, and would be written so again.
+    return datetime.fromtimestamp(read.timestamp(), UTC)
 
 
 def _known_timezone(name: str) -> str:
@@ -67,6 +85,7 @@ def _known_timezone(name: str) -> str:
 Sources = Annotated[list[str], BeforeValidator(_one_or_many, json_schema_input_type=str | list[str])]
 LimitText = Annotated[Limit, BeforeValidator(_parse_limit, json_schema_input_type=str)]
 BandText = Annotated[Limit, BeforeValidator(_parse_band, json_schema_input_type=str)]
+Moment = Annotated[datetime, BeforeValidator(parse_moment, json_schema_input_type=str)]
 CronText = Annotated[str, AfterValidator(_cron_fires)]
 TimezoneName = Annotated[str, AfterValidator(_known_timezone)]
 
@@ -179,6 +198,32 @@ class ConditionEntry(Declaration):
         return self
 
 
+class SeverityEntry(Declaration):
+    """How grave an incident of a system can be, and by when somebody has to act."""
+
+    title: str = Field(min_length=1)
+    acknowledge: Duration | None = Field(None, description="How long until somebody is on it.")
+    resolve: Duration | None = Field(None, description="How long until it is over.")
+    hours: str = Field("", description="When these clocks run, in words; empty: day and night.")
+
+
+class MaintenanceEntry(Declaration):
+    """Work that was planned and announced: once, from a moment on, or again and again by a schedule."""
+
+    title: str = Field(min_length=1)
+    for_: Duration = Field(alias="for", description="How long it takes.")
+    starts: Moment | None = Field(None, description="When, with its time zone; for work that comes once.")
+    cron: CronText | None = Field(None, description="Five cron fields; for work that comes back.")
+    timezone: TimezoneName = "UTC"
+    note: str = ""
+
+    @model_validator(mode="after")
+    def _once_or_again(self) -> MaintenanceEntry:
+        if (self.starts is None) == (self.cron is None):
+            raise ValueError("expected either `starts:`, for work that comes once, or `cron:`, for work that comes back")
+        return self
+
+
 class SystemFile(Declaration):
     """One operated service: where it lives, what is measured of it, and by which limits it is judged."""
 
@@ -190,6 +235,8 @@ class SystemFile(Declaration):
     environments: dict[Slug, dict[str, str]] = Field(min_length=1)
     metrics: dict[Slug, MetricEntry] = Field(min_length=1)
     conditions: dict[Slug, ConditionEntry] = Field(default_factory=dict)
+    severities: dict[SeverityName, SeverityEntry] = Field(default_factory=dict, description="The gravest first.")
+    maintenance: list[MaintenanceEntry] = Field(default_factory=list)
     source: Sources = Field(default_factory=list)
 
 
@@ -228,3 +275,19 @@ class FrontMatter(Declaration):
     owner: str = ""
     source: Sources = Field(default_factory=list)
     jupyter: dict[str, Any] | None = Field(None, description="Jupytext's own block; Proofbook leaves it alone.")
+
+
+class IncidentFrontMatter(Declaration):
+    """What stands above an incident's page in ``docs/incidents``."""
+
+    title: str = Field(min_length=1)
+    system: Slug
+    severity: SeverityName = Field(description="One of the system's severities, where it declares any.")
+    opened: Moment = Field(description="When it was known, with its time zone.")
+    acknowledged: Moment | None = Field(None, description="When somebody took it up.")
+    resolved: Moment | None = Field(None, description="When it was over.")
+    runbook: str | None = Field(None, pattern=r"^[a-z0-9-]+/[a-z0-9-]+$", description="The runbook that was followed.")
+    status: Literal["open", "acknowledged", "resolved"] | None = Field(None, description="What the times say, as a word.")
+    environment: Slug | None = Field(None, description="Where it is; default: wherever the site looks.")
+    source: Sources = Field(default_factory=list)
+    hide: list[str] | None = Field(None, description="MkDocs' own.")

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import html
+import json
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
 from string import Template
 
 from checks.catalogue._load import Catalogue
-from checks.errors import CannotWrite, Refused, UsageError
+from checks.errors import CannotWrite, DataError, Refused, UsageError
 
 _SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
@@ -70,6 +74,53 @@ def new_runbook(catalogue: Catalogue, slug: str) -> list[Path]:
         raise Refused(f"there is a runbook {slug} already", where=str(path), remedy="choose another name")
     metrics = [metric.name for metric in system.metrics.values() if metric.probe["kind"] != "notebook"]
     return [_runbook(path, system_name, _title(name), f"What {_title(name).lower()} looks at.", metrics)]
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentWords:
+    """What the page of a new incident begins with."""
+
+    title: str
+    system: str
+    severity: str
+    opened: datetime
+    runbook: str | None = None
+    environment: str = ""
+
+
+def new_incident(catalogue: Catalogue, words: IncidentWords) -> list[Path]:
+    """Write the page of an incident, named by its day and title, and the page that lists them where there is none.
+
+    Returns:
+        The files written; the incident's page is the last.
+
+    Raises:
+        UsageError: the title has no letter to name it by.
+        DataError: there is no such system, severity or runbook.
+        Refused: an incident of this name is there already.
+        CannotWrite: a file cannot be written.
+
+    """
+    system = catalogue.system(words.system)
+    if system.severities and words.severity not in system.severities:
+        raise DataError(f"{system.name} has no severity `{words.severity}`", expected="one of " + ", ".join(system.severities))
+    if words.runbook:
+        catalogue.runbook(words.runbook)
+    day = words.opened.astimezone(UTC)
+    slug = "-".join(re.findall(r"[a-z0-9]+", words.title.lower())[:8])
+    _require_slug(slug, "incident", example='incident open "The shop answers nobody" --system shop --severity P1')
+    name = f"{day:%Y-%m-%d}-{slug}"
+    folder = catalogue.root / "docs" / "incidents"
+    path = folder / f"{name}.md"
+    if path.exists():
+        raise Refused(f"there is an incident {name} already", where=str(path), remedy="add a note to it, or name it otherwise")
+    front = {"title": words.title, "system": words.system, "severity": words.severity, "opened": f"{day:%Y-%m-%dT%H:%M:%SZ}"}
+    front |= {"runbook": words.runbook} if words.runbook else {}
+    front |= {"environment": words.environment} if words.environment else {}
+    lines = [f"{key}: {value if key == 'opened' else json.dumps(value, ensure_ascii=False)}" for key, value in front.items()]
+    index = [] if (folder / "index.md").is_file() else [_write(folder / "index.md", "incidents.md", {})]
+    named = {"name": name, "front": "\n".join(lines), "title": html.escape(words.title, quote=False).replace("{", "&#123;")}
+    return [*index, _write(path, "incident.md", named)]
 
 
 def _system_files(root: Path, name: str, title: str, summary: str) -> list[Path]:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from checks.cli import check, journal, lint, new, operate, publish, run, sandbox, schedule, serve, status
+from checks.cli import check, checklist, incident, journal, lint, new, operate, publish, run, sandbox, schedule, serve, status
 from checks.errors import ProofbookError, UsageError
 
 # Typer brings its own copy of click, whose UsageError has no public name but as the base of this one.
@@ -28,6 +28,8 @@ app.command("check")(check.check)
 app.command("status")(status.status)
 app.command("serve")(serve.serve)
 app.command("lint")(lint.lint)
+app.add_typer(checklist.app, name="checklist")
+app.add_typer(incident.app, name="incident")
 app.add_typer(new.app, name="new")
 app.add_typer(schedule.app, name="schedule")
 app.add_typer(journal.app, name="journal")

@@ -1,4 +1,4 @@
-"""``proofbook new``: a site, a system or a runbook to begin from."""
+"""``proofbook new``: a site, a system, a runbook or an incident to begin from."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 
 from checks.cli._shared import RootOption, root_of, say
 
-app = typer.Typer(help="Begin a site, a system or a runbook that `publish` accepts at once.", no_args_is_help=True)
+app = typer.Typer(help="Begin a site, a system, a runbook or an incident that `publish` accepts at once.", no_args_is_help=True)
 
 
 @app.command("site")
@@ -50,6 +50,30 @@ def runbook(
 
     _tell(scaffold.new_runbook(catalogue.load(root_of(root)), slug))
     say(f"next: proofbook run {slug}")
+
+
+@app.command("incident")
+def incident(
+    title: Annotated[str, typer.Argument(help="What went wrong, in a few words.")],
+    system: Annotated[str, typer.Option("--system", "-s", help="The system that it happened to.")],
+    severity: Annotated[str, typer.Option("--severity", help="How grave it is, such as P1.")],
+    opened: Annotated[
+        str | None, typer.Option("--opened", help="When, such as 2024-11-02T10:42Z; default: now.", show_default=False)
+    ] = None,
+    root: RootOption = None,
+) -> None:
+    """Write the page of an incident that is told afterwards; nothing is journaled. `proofbook incident open` opens one.
+
+    Example: `proofbook new incident "The shop answered nobody" --system shop --severity P1 --opened 2024-11-02T10:42Z`
+    """
+    from datetime import UTC, datetime
+
+    from checks import catalogue
+    from checks.catalogue import scaffold
+    from checks.cli._moments import moment
+
+    began = moment(opened) if opened else datetime.now(UTC)
+    _tell(scaffold.new_incident(catalogue.load(root_of(root)), scaffold.IncidentWords(title, system, severity, began)))
 
 
 def _tell(paths: Iterable[Path]) -> None:
