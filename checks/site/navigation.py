@@ -17,6 +17,7 @@ _SYSTEM_PAGES = {
     "faq.md": "FAQ",
     "incident-policy.md": "Incident policy",
     "report.md": "Report",
+    "coverage.md": "Coverage",
 }
 _LINKED = ("runbooks/", "metrics/")
 """Folders of generated pages: runbooks have a section of their own, metrics are reached from the tables."""

@@ -14,7 +14,7 @@ from mkdocs.structure.files import File, InclusionLevel
 
 from checks import catalogue
 from checks.errors import ProofbookError
-from checks.site import metric_page, navigation, settled, skeleton
+from checks.site import coverage_page, metric_page, navigation, settled, skeleton
 
 if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig
@@ -78,6 +78,12 @@ class ProofbookPlugin(BasePlugin[ProofbookConfig]):  # type: ignore[no-untyped-c
                 page = metric_page.metric_page(metric, self.catalogue)
                 hidden = InclusionLevel.NOT_IN_NAV
                 files.append(File.generated(config, metric_page.page_of(metric), content=page, inclusion=hidden))
+        try:
+            coverage = coverage_page.pages(self.catalogue)
+        except ProofbookError as error:
+            raise PluginError(f"the coverage of the plans cannot be told\n{error}") from error
+        for name, page in coverage.items():
+            files.append(File.generated(config, name, content=page))
         if config.nav is None:
             config.nav = navigation.build(self.catalogue, [file.src_uri for file in files.documentation_pages()])
         return files

@@ -1,0 +1,221 @@
+"""What a system's plan asks for, row by row, and which parts of the project say that they fulfil it.
+
+The rows lie in ``docs/systems/<system>/requirements.yml``; a metric, a runbook or a page names those it fulfils under
+``source:``.
+They are read when coverage is asked for, and not whenever a catalogue is loaded: a plan has hundreds.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from checks.catalogue import _front_matter, _yaml
+from checks.errors import CatalogueErrors, DataError, Place
+
+if TYPE_CHECKING:
+    from checks.catalogue._load import Catalogue
+    from checks.model import System
+
+FILE = "requirements.yml"
+_NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*(?:\.[a-z0-9]+(?:-[a-z0-9]+)*)+")
+_EXAMPLE = (
+    "system: shop\nrows:\n  shop.daily.error-rate: {kind: metric, proof: measured, "
+    'asks: "Every day the error rate is looked at."}'
+)
+
+
+class Proven(StrEnum):
+    """What it takes to prove that a requirement is met."""
+
+    MEASURED = "measured"
+    TOLD = "told"
+    BY_HAND = "by-hand"
+
+
+class Cover(StrEnum):
+    """How far a requirement is met by what the project holds."""
+
+    MEASURED = "measured"
+    TOLD = "told"
+    BY_HAND = "by hand"
+    ONLY_TOLD = "only told"
+    GAP = "gap"
+
+
+class HomeKind(StrEnum):
+    """What can fulfil a requirement."""
+
+    METRIC = "metric"
+    RUNBOOK = "runbook"
+    PAGE = "page"
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """One thing that a plan asks for.
+
+    Attributes:
+        name: dotted, beginning with its system (``shop.daily.error-rate``).
+        gap: what is still missing, although something says that it fulfils this; empty where nothing is.
+        note: where the plan contradicts itself or cannot be followed, and what holds here.
+
+    """
+
+    name: str
+    kind: str
+    proof: Proven
+    asks: str
+    gap: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """Something of the project that fulfils requirements; `path` is a page's source path below ``docs/``, else empty."""
+
+    kind: HomeKind
+    slug: str
+    title: str
+    path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Covered:
+    """A requirement, and everything that says it fulfils it."""
+
+    requirement: Requirement
+    homes: tuple[Home, ...]
+
+    @property
+    def cover(self) -> Cover:
+        """How far it is met: what has to be measured and is only told counts as not met."""
+        if self.requirement.gap or not self.homes:
+            return Cover.GAP
+        if self.requirement.proof is not Proven.MEASURED:
+            return Cover.TOLD if self.requirement.proof is Proven.TOLD else Cover.BY_HAND
+        measured = any(home.kind is not HomeKind.PAGE for home in self.homes)
+        return Cover.MEASURED if measured else Cover.ONLY_TOLD
+
+
+class _Row(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    kind: str = Field(min_length=1)
+    proof: Proven
+    asks: str = Field(min_length=1)
+    gap: str = ""
+    note: str = ""
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    system: str
+    rows: dict[str, _Row] = Field(min_length=1)
+
+
+def coverage(catalogue: Catalogue) -> dict[str, tuple[Covered, ...]]:
+    """Each row of each system that has a `FILE`, with what fulfils it, by the system's name and in the file's order.
+
+    Raises:
+        CatalogueErrors: a file is not valid, or something names a row that its plan doesn't have.
+
+    """
+    found: dict[str, tuple[Covered, ...]] = {}
+    wrong: list[DataError] = []
+    for system in catalogue.systems.values():
+        path = system.path.parent / FILE
+        if not path.is_file():
+            continue
+        try:
+            rows = read(path, catalogue.root, system.name)
+        except CatalogueErrors as errors:
+            wrong += errors.errors
+            continue
+        homes = [(home, pattern) for home, patterns in _homes(system, catalogue) for pattern in patterns]
+        wrong += _stray(rows, homes, system, catalogue.root)
+        found[system.name] = tuple(
+            Covered(row, tuple(dict.fromkeys(home for home, pattern in homes if fnmatchcase(row.name, pattern)))) for row in rows
+        )
+    if wrong:
+        raise CatalogueErrors(wrong)
+    return found
+
+
+def read(path: Path, root: Path, system: str) -> tuple[Requirement, ...]:
+    """The rows of one file.
+
+    Raises:
+        CatalogueErrors: every fault, with file, line and column.
+
+    """
+    shown = path.relative_to(root) if path.is_relative_to(root) else path
+    try:
+        data = _yaml.read_mapping(path.read_text(encoding="utf-8", errors="replace"), shown)
+    except DataError as error:
+        raise CatalogueErrors([error]) from error
+    try:
+        file = _File.model_validate(data)
+    except ValidationError as error:
+        raise CatalogueErrors(_yaml.faults(error, data, shown, 1, {"": _EXAMPLE})) from error
+    wrong = list(_misnamed(file, data, shown, system))
+    if wrong:
+        raise CatalogueErrors(wrong)
+    return tuple(Requirement(name, row.kind, row.proof, row.asks, row.gap, row.note) for name, row in file.rows.items())
+
+
+def _misnamed(file: _File, data: Any, shown: Path, system: str) -> Iterator[DataError]:
+    if file.system != system:
+        place = _yaml.place_of(data, ["system"], shown, 1)
+        yield DataError("these rows are another system's", where=place, expected=system, found=file.system)
+    for name in file.rows:
+        if not _NAME.fullmatch(name) or not name.startswith(f"{system}."):
+            yield DataError(
+                "this is no name of a row",
+                where=_yaml.place_of(data, ["rows", name], shown, 1),
+                expected=f"{system}. and words of lower-case letters, digits and hyphens, joined by points",
+                found=name,
+                example=_EXAMPLE,
+            )
+
+
+def _homes(system: System, catalogue: Catalogue) -> Iterator[tuple[Home, tuple[str, ...]]]:
+    for metric in system.metrics.values():
+        yield Home(HomeKind.METRIC, metric.slug, metric.title), metric.source
+    for runbook in catalogue.runbooks_of(system.name):
+        yield Home(HomeKind.RUNBOOK, runbook.slug, runbook.title), runbook.source
+    docs = catalogue.root / "docs"
+    for path in sorted(system.path.parent.glob("*.md")):
+        title, named = _page(path)
+        page = path.relative_to(docs).as_posix()
+        own = system.source if path.name == "index.md" else ()
+        yield Home(HomeKind.PAGE, page, title or path.stem, page), (*named, *own)
+
+
+def _page(path: Path) -> tuple[str, tuple[str, ...]]:
+    text = path.read_text(encoding="utf-8", errors="replace")
+    if not text.startswith("---"):
+        return "", ()
+    head, _ = _front_matter.split(text, path)
+    data: Mapping[str, Any] = _yaml.read_mapping(head, path, first_line=2)
+    named = data.get("source") or ()
+    return str(data.get("title", "")), tuple(str(one) for one in ([named] if isinstance(named, str) else named))
+
+
+def _stray(rows: tuple[Requirement, ...], homes: list[tuple[Home, str]], system: System, root: Path) -> Iterator[DataError]:
+    names = {row.name for row in rows}
+    for home, pattern in homes:
+        if pattern not in names and not any(fnmatchcase(name, pattern) for name in names):
+            yield DataError(
+                f"the {home.kind.value} {home.slug} says that it fulfils what its plan does not ask",
+                where=Place((system.path.parent / FILE).relative_to(root)),
+                expected="the name of a row there, or a pattern that fits some",
+                found=pattern,
+                remedy="correct `source:`, or add the row",
+            )
