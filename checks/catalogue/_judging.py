@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any
 
 from checks import judge
+from checks.catalogue.counting import most_samples
 from checks.errors import DataError
 from checks.model import (
     Against,
@@ -84,6 +85,8 @@ def faults(entry: MetricEntry, settings: Collection[str]) -> Iterator[Fault]:
                 ("leave", name),
                 DataError(f"there is no {name} limit to leave", remedy=f"declare `{name}:`, or leave this out"),
             )
+    if (most := most_samples(entry.probe)) < entry.needs:
+        yield ("needs",), _too_many_needed(entry, most)
     if entry.baseline is not None:
         yield from _baseline_faults(entry, entry.baseline, settings)
 
@@ -142,6 +145,26 @@ def _unfit(entry: MetricEntry, limit: Limit, *, leaving: bool) -> Iterator[DataE
             remedy="say which of the two its samples are, or compare the value itself",
             example="series: counter",
         )
+
+
+def _too_many_needed(entry: MetricEntry, most: float) -> DataError:
+    kind = entry.probe.kind
+    of = getattr(entry.probe, "measure", getattr(entry.probe, "take", ""))
+    shown = f"{kind} ({of})" if of else kind
+    if most:
+        return DataError(
+            f"`needs: {entry.needs}` is more than the {most:,g} samples that the probe {shown} takes, so all would be unknown",
+            expected=f"no more than {most:,g}",
+            found=str(entry.needs),
+            remedy="lower it, or let the probe take more (repeat, names, previous, range and step)",
+        )
+    counts = {"http": "`samples:`, the JMESPath of their number", "prometheus": "a `range:` in the probe"}
+    return DataError(
+        f"the probe {shown} does not count how many samples a value rests on, so `needs: {entry.needs}` makes all unknown",
+        expected=counts.get(kind, "no `needs:` beside this probe"),
+        found=f"needs: {entry.needs}",
+        remedy="leave it out, or measure by a probe that counts, such as log or http with repeat",
+    )
 
 
 def _baseline(entry: BaselineEntry, unit: str) -> Baseline | FixedBaseline:

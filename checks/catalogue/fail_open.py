@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from checks.catalogue import _open_constants, _open_windows
 from checks.catalogue._findings import Finding as Finding
 from checks.catalogue._findings import Severity as Severity
 from checks.catalogue._open_cells import cells
@@ -26,6 +27,10 @@ def find(catalogue: Catalogue) -> list[Finding]:
         for metric in system.metrics.values():
             found += limits(metric, places)
             found += probes(metric, places)
+            found += _open_constants.probes(metric, places)
+            found += _open_constants.patterns(metric, places)
+            found += _open_windows.windows(metric, places)
+            found += _open_windows.unscheduled(metric, catalogue, places)
     for runbook in catalogue.runbooks.values():
         found += cells(runbook, catalogue.root)
     return found

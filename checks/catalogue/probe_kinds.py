@@ -38,6 +38,7 @@ class HttpProbe(Declaration):
     url: str = Field(description="An address; {name} stands for a setting of the environment.")
     measure: Literal["json", "time", "availability", "status", "text", "header", "redirects"] = "json"
     select: str | None = Field(None, description="A JMESPath expression to a number.")
+    samples: str | None = Field(None, description="A JMESPath expression to how many samples the number at `select` rests on.")
     match: Regex | None = Field(None, description="A regular expression; ^ and $ are the ends of lines.")
     header: str | None = Field(None, description="The name of a header of the answer, such as Last-Modified.")
     part: Literal["dns", "connect", "tls", "first-byte", "total"] = "total"
@@ -54,6 +55,8 @@ class HttpProbe(Declaration):
             raise ValueError("expected `select:`, the JMESPath of the number, beside `measure: json`")
         if self.measure != "json" and self.select:
             raise ValueError("expected no `select:`; it goes with `measure: json`")
+        if self.samples and not self.select:
+            raise ValueError("expected no `samples:`; it goes with `select:`")
         if self.measure == "text" and not self.match:
             raise ValueError("expected `match:`, a regular expression whose first group is the number, beside `measure: text`")
         if self.match and self.measure not in ("text", "header"):
@@ -76,12 +79,15 @@ class CommandProbe(Declaration):
     argv: list[str] = Field(min_length=1)
     take: Literal["exit", "number", "json"] = "exit"
     select: str | None = None
+    samples: str | None = Field(None, description="A JMESPath expression to how many samples the number at `select` rests on.")
     timeout: Duration = timedelta(seconds=10)
 
     @model_validator(mode="after")
     def _select_goes_with_json(self) -> CommandProbe:
         if (self.take == "json") != bool(self.select):
             raise ValueError("expected `select:` beside `take: json`, and only there")
+        if self.samples and not self.select:
+            raise ValueError("expected no `samples:`; it goes with `select:`")
         return self
 
 

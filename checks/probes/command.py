@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from checks.catalogue.environment import Settled
 from checks.model import Observation, Unmeasured
+from checks.probes._counted import counted
 from checks.probes._programs import last_line, run
 from checks.probes._support import Measuring, clipped, select
 
@@ -43,7 +44,7 @@ def probe(declaration: CommandProbe, settled: Settled, unit: str, now: datetime)
         document = json.loads(text)
     except (ValueError, RecursionError):
         return measuring.failed(f"the output of {argv[0]} is not JSON: {clipped(text, 60) or 'it is empty'}")
-    return select(str(declaration.select), document, measuring, unit)
+    return counted(select(str(declaration.select), document, measuring, unit), declaration.samples, document, measuring)
 
 
 def _only_number(text: str, measuring: Measuring, unit: str) -> Observation | Unmeasured:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, assert_never
 from checks.catalogue.environment import Settled
 from checks.judge.pattern import compile_pattern
 from checks.model import Observation, Unmeasured
+from checks.probes._counted import counted
 from checks.probes._http import Answer, NoAnswer, Request, ask
 from checks.probes._support import Measuring, clipped, select, statistic
 
@@ -46,7 +47,7 @@ def probe(declaration: HttpProbe, settled: Settled, unit: str, now: datetime) ->
             case "redirects":
                 return measuring.gave(answer.redirects, "")
             case "json":
-                return _json(answer, str(declaration.select), measuring, request.shown, unit)
+                return _json(answer, declaration, measuring, request.shown, unit)
             case "text":
                 return _found(answer.text, "the text", declaration, measuring, unit)
             case "header":
@@ -73,7 +74,7 @@ def _request(declaration: HttpProbe, settled: Settled) -> Request:
     )
 
 
-def _json(answer: Answer, path: str, measuring: Measuring, shown: str, unit: str) -> Observation | Unmeasured:
+def _json(answer: Answer, declaration: HttpProbe, measuring: Measuring, shown: str, unit: str) -> Observation | Unmeasured:
     kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind and kind != "text/plain" and not kind.endswith(("/json", "+json")):
         return measuring.failed(f"the answer is {clipped(kind, 60)}, not JSON: {shown}")
@@ -82,7 +83,7 @@ def _json(answer: Answer, path: str, measuring: Measuring, shown: str, unit: str
     except (ValueError, RecursionError):
         said = clipped(answer.body[:200].decode("utf-8", "replace"), 60)
         return measuring.failed(f"the answer of {shown} cannot be read as JSON: {said or 'it is empty'}")
-    return select(path, document, measuring, unit)
+    return counted(select(str(declaration.select), document, measuring, unit), declaration.samples, document, measuring)
 
 
 def _header(answer: Answer, declaration: HttpProbe, measuring: Measuring, unit: str) -> Observation | Unmeasured:
