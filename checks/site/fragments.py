@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from checks.errors import DataError
 from checks.model import Metric, Run
-from checks.site import drawing, metric_page, plotting, views, words
+from checks.site import drawing, metric_page, own_files, plotting, views, words
 from checks.site.facts import Facts
 from checks.site.live import Place
 
@@ -112,6 +112,7 @@ def _templates() -> Environment:
         finalize=_harmless,
     )
     environment.globals |= {
+        "asset": own_files.address,
         "badge": views.badge,
         "past_badge": views.past_badge,
         "strip_days": views.strip_days,

@@ -14,7 +14,7 @@ from mkdocs.structure.files import File, InclusionLevel
 
 from checks import catalogue
 from checks.errors import ProofbookError
-from checks.site import coverage_page, metric_page, navigation, settled, skeleton
+from checks.site import coverage_page, metric_page, navigation, own_files, settled, skeleton
 
 if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig
@@ -65,7 +65,7 @@ class ProofbookPlugin(BasePlugin[ProofbookConfig]):  # type: ignore[no-untyped-c
         for file in list(files):
             if file.src_uri.startswith("systems/") and Path(file.src_uri).name in _KEPT_OUT:
                 files.remove(file)
-        for name, content in settled.assets().items():
+        for name, content in own_files.contents().items():
             files.append(File.generated(config, name, content=content))
         for runbook in self.catalogue.runbooks.values():
             try:

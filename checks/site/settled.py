@@ -5,19 +5,14 @@ Nothing here may fetch from outside: no fonts, no scripts, no search shim from a
 
 from __future__ import annotations
 
-from functools import cache
-from importlib.resources import files as package_files
 from typing import TYPE_CHECKING, Any
 
 from mkdocs.exceptions import PluginError
 
+from checks.site import own_files
+
 if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig
-
-_FOLDER = "assets/proofbook"
-_STYLE = f"{_FOLDER}/proofbook.css"
-_SCRIPT = f"{_FOLDER}/proofbook.js"
-_WORKER = f"{_FOLDER}/iframe-worker.js"
 
 _NEEDED_PLUGINS = ("macros", "search", "offline")
 
@@ -77,23 +72,14 @@ def settle(config: MkDocsConfig) -> None:
     _settle_macros(config)
     _settle_theme(config)
     _settle_extensions(config)
-    if _STYLE not in config.extra_css:
-        config.extra_css.append(_STYLE)
-    if _SCRIPT not in config.extra_javascript:
-        config.extra_javascript.append(_SCRIPT)
+    style, script = own_files.address("proofbook.css"), own_files.address("proofbook.js")
+    if style not in config.extra_css:
+        config.extra_css.append(style)
+    if script not in config.extra_javascript:
+        config.extra_javascript.append(script)
     config.extra.setdefault("generator", False)
     # The offline plugin adds a script from a CDN unless one of this name is there already.
-    config.extra["polyfills"] = [_WORKER]
-
-
-@cache
-def assets() -> dict[str, str]:
-    """Our own style and scripts, by the address they have on the site."""
-    folder = package_files("checks.site") / "assets"
-    return {
-        f"{_FOLDER}/{name}": (folder / name).read_text(encoding="utf-8")
-        for name in ("proofbook.css", "proofbook.js", "iframe-worker.js")
-    }
+    config.extra["polyfills"] = [own_files.address("iframe-worker.js")]
 
 
 def _plugin(config: MkDocsConfig, name: str) -> Any:
