@@ -15,6 +15,8 @@ from checks.model import Status
 if TYPE_CHECKING:
     from checks.catalogue._load import Catalogue
 
+_RED = {Status.WARNING, Status.CRITICAL}
+
 
 def find(catalogue: Catalogue) -> list[Finding]:
     """Everything in a catalogue that fails open, in the order of its files.
@@ -51,22 +53,23 @@ def find_in_history(
     for system in catalogue.systems_in(environment):
         places = Places(system, catalogue.root)
         for metric in system.metrics.values():
-            had = seen.get(metric.slug, ())
+            had = set(seen.get(metric.slug, ()))
             if metric.probe.get("select") and had and metric.slug not in measured:
                 yield Finding(
                     places.of(metric.name, "probe", "select"),
                     f"{metric.name}: `{metric.probe['select']}` has never matched in {environment}",
                     "look at the answer (proofbook check -v) and select what is there",
                 )
-            if not had:
+            elif not had:
                 yield Finding(
                     places.of(metric.name),
                     f"{metric.name}: never judged in {environment}, so never seen red",
                     "run a runbook that checks it",
                 )
-            elif not set(had) - {Status.OK}:
+            elif not had & _RED:
+                found = " and ".join(status.value for status in Status if status in had)
                 yield Finding(
                     places.of(metric.name),
-                    f"{metric.name}: never seen red in {environment}; nothing but ok was ever found",
+                    f"{metric.name}: never seen red in {environment}; nothing but {found} was ever found",
                     "cause the fault once (proofbook sandbox break), or see its limits turn: proofbook lint --prove",
                 )

@@ -35,8 +35,13 @@ def lint(
         bool, typer.Option("--prove", help="Feed each metric values on both sides of each limit, and show its status turn.")
     ] = False,
     journal: Annotated[
-        bool, typer.Option("--journal", help="Also look through the journal: selects that never matched, what was never red.")
-    ] = False,
+        bool | None,
+        typer.Option(
+            "--journal/--no-journal",
+            help="Look through the journal, too: selects that never matched, what was never red. Default: where there is one.",
+            show_default=False,
+        ),
+    ] = None,
     schemas: Annotated[
         Path | None,
         typer.Option("--schemas", help="Also write the JSON Schemas that editors use to this folder.", show_default=False),
@@ -48,7 +53,8 @@ def lint(
     """Check every system.yml and every runbook; exit 65 if any is not valid, or has a check that can never fail.
 
     What may fail open (a failure thrown away, a value typed in) is printed and counted, and so are named gaps (contacts
-    that nobody filled in, metrics that no runbook checks). With --prove, a metric whose status cannot be turned ends with 65.
+    that nobody filled in, metrics that no runbook checks). Where there is a journal, it says what was never seen to fail.
+    With --prove, a metric whose status cannot be turned ends with 65.
 
     Example: `proofbook lint`
 
@@ -70,14 +76,14 @@ def lint(
         _lint(loaded, environment or loaded.settings.environment, journal, format)
 
 
-def _lint(loaded: Catalogue, environment: str, with_journal: bool, shown: Format) -> None:
+def _lint(loaded: Catalogue, environment: str, with_journal: bool | None, shown: Format) -> None:
     from checks.catalogue import gaps
     from checks.catalogue.fail_open import Severity, find
     from checks.errors import CatalogueErrors
 
     open_, found = gaps.find(loaded), find(loaded)
-    if with_journal:
-        found += _in_history(loaded, environment)
+    if with_journal is not False:
+        found += _in_history(loaded, environment, asked=with_journal is True)
     errors = [finding for finding in found if finding.severity is Severity.ERROR]
     others = [finding for finding in found if finding.severity is Severity.FINDING]
     if shown is Format.JSON:
@@ -96,15 +102,24 @@ def _lint(loaded: Catalogue, environment: str, with_journal: bool, shown: Format
     say(f"{counts[0]}, {counts[1]} and {counts[2]} are valid; {_count(len(open_), 'named gap')}{tail}")
 
 
-def _in_history(loaded: Catalogue, environment: str) -> list[Finding]:
+def _in_history(loaded: Catalogue, environment: str, *, asked: bool) -> list[Finding]:
+    """What the journal shows; unless somebody asked for it, one that is not there or cannot be read is no fault of lint's."""
     from checks.catalogue.fail_open import find_in_history
+    from checks.errors import ProofbookError
     from checks.journal import JournalMissing, open_journal
 
     try:
         with open_journal(loaded.settings.journal, create=False) as journal:
             seen, measured = journal.statuses_seen(environment), journal.ever_measured(environment)
     except JournalMissing:
+        if not asked:
+            return []
         seen, measured = {}, frozenset()
+    except ProofbookError as error:
+        if asked:
+            raise
+        say(f"the journal was not looked through: {error.what}")
+        return []
     found = list(find_in_history(loaded, environment, seen, measured))
     never = sum("never seen red" in finding.what for finding in found)
     say(f"{_count(never, 'metric')} of {_count(_declared(loaded, environment), 'metric')} never seen red in {environment}")

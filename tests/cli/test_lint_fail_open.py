@@ -48,10 +48,10 @@ def test_findings_are_printed_and_counted(project: Project) -> None:
 
 
 def test_the_journal_tells_what_was_never_red(project: Project) -> None:
-    """With --journal, metrics of which nothing but ok was seen are told and counted; without it, nobody looks."""
+    """Where there is a journal, metrics of which nothing but ok was seen are told and counted; --no-journal looks at none."""
     with open_journal(project.catalogue.settings.journal) as journal:
         keep(journal, a_result(), environment="test")
-    ended = proofbook("lint", "--journal", cwd=project.root)
+    ended = proofbook("lint", cwd=project.root)
     assert ended.returncode == 0, ended.stderr
     assert "error-rate: never seen red in test; nothing but ok was ever found" in ended.stdout
     assert "flour: never judged in test, so never seen red" in ended.stdout
@@ -61,8 +61,24 @@ def test_the_journal_tells_what_was_never_red(project: Project) -> None:
         assert journal.statuses_seen("test") == {"shop/error-rate": {Status.OK, Status.CRITICAL}}
         assert journal.ever_measured("test") == {"shop/error-rate"}
         assert journal.ever_measured("production") == frozenset()
-    assert "1 metric of 2 metrics never seen red" in proofbook("lint", "--journal", cwd=project.root).stderr
-    assert "never seen red" not in proofbook("lint", cwd=project.root).stdout
+    assert "1 metric of 2 metrics never seen red" in proofbook("lint", cwd=project.root).stderr
+    looked_away = proofbook("lint", "--no-journal", cwd=project.root)
+    assert "never seen red" not in looked_away.stdout + looked_away.stderr
+
+
+def test_a_journal_that_is_not_there_or_is_none_does_not_stop_lint(project: Project) -> None:
+    """Lint is about what is written: without a journal it says nothing of it, and of a broken one that it was not looked at."""
+    quiet = proofbook("lint", cwd=project.root)
+    assert (quiet.returncode, "journal" in quiet.stderr) == (0, False)
+    assert "2 metrics of 2 metrics never seen red" not in quiet.stderr
+    assert "never judged" in proofbook("lint", "--journal", cwd=project.root).stdout
+    path = Path(project.catalogue.settings.journal.removeprefix("sqlite:///"))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"no journal at all, only some bytes" * 100)
+    broken = proofbook("lint", cwd=project.root)
+    assert broken.returncode == 0, broken.stderr
+    assert "the journal was not looked through" in broken.stderr
+    assert proofbook("lint", "--journal", cwd=project.root).returncode != 0
 
 
 def test_prove_shows_both_sides_of_each_limit(project: Project) -> None:
