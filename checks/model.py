@@ -390,4 +390,6 @@ class Run:
     evidence: str | None = None
     host: str = ""
     actor: str = ""
+    made_with: Mapping[str, object] = field(default_factory=dict)
+    redacted: int | None = None
     basis: Mapping[str, str] = field(default_factory=dict)

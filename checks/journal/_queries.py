@@ -55,13 +55,21 @@ def latest_results(environment: str) -> sa.Select[Any]:
     )
 
 
-def results_of(run_id: str) -> sa.Select[Any]:
-    """A run's results, in the order in which they were judged."""
+def results_of(*run_ids: str) -> sa.Select[Any]:
+    """The results of some runs, in the order in which they were judged."""
     return (
         sa.select(*RESULT_COLUMNS)
         .select_from(t.results.join(t.series, t.series.c.id == t.results.c.series))
-        .where(t.results.c.run_id == run_id)
+        .where(t.results.c.run_id.in_(run_ids))
         .order_by(t.results.c.id)
+    )
+
+
+def newest(environment: str) -> sa.Select[Any]:
+    """When each metric was last measured; ``NULL`` where it never was."""
+    last = sa.select(sa.func.max(t.observations.c.ts)).where(t.observations.c.series == t.series.c.id).correlate(t.series)
+    return sa.select(t.series.c.system, t.series.c.metric, last.scalar_subquery().label("ts")).where(
+        t.series.c.environment == environment
     )
 
 

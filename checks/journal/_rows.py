@@ -19,6 +19,7 @@ RUN_COLUMNS = (
     t.run_ends.c.ended_at,
     t.run_ends.c.reason,
     t.run_ends.c.evidence,
+    t.run_ends.c.redacted,
 )
 RESULT_COLUMNS = (*t.results.c, t.series.c.system, t.series.c.metric)
 
@@ -26,7 +27,11 @@ RESULT_COLUMNS = (*t.results.c, t.series.c.system, t.series.c.metric)
 def start_row(run: Run) -> dict[str, Any]:
     """What is known of a run when it starts."""
     names = ("id", "runbook", "system", "environment", "trigger", "started_at", "source", "host", "actor")
-    return {name: getattr(run, name) for name in names} | {"parameters": dict(run.parameters)}
+    return {name: getattr(run, name) for name in names} | {
+        "parameters": dict(run.parameters),
+        "basis": dict(run.basis) or None,
+        "made_with": dict(run.made_with) or None,
+    }
 
 
 def end_row(run: Run) -> dict[str, Any]:
@@ -38,6 +43,7 @@ def end_row(run: Run) -> dict[str, Any]:
         "ended_at": run.ended_at,
         "reason": run.reason,
         "evidence": run.evidence,
+        "redacted": run.redacted,
     }
 
 
@@ -59,6 +65,9 @@ def to_run(row: sa.Row[Any]) -> Run:
         evidence=row.evidence,
         host=row.host,
         actor=row.actor,
+        basis=row.basis or {},
+        made_with=row.made_with or {},
+        redacted=row.redacted,
     )
 
 

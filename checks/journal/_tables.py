@@ -10,10 +10,10 @@ import sqlalchemy as sa
 
 from checks.model import RunState, Status, Trigger
 
-HEAD = "0002"
+HEAD = "0003"
 """The schema that this Proofbook writes; the last migration's number."""
 
-KNOWN = frozenset({"0001", HEAD})
+KNOWN = frozenset({"0001", "0002", HEAD})
 """Every schema that this Proofbook can bring up to date."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -71,6 +71,8 @@ runs = sa.Table(
     sa.Column("source", sa.Text, nullable=False),
     sa.Column("host", sa.Text, nullable=False),
     sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("basis", sa.JSON(none_as_null=True)),
+    sa.Column("made_with", sa.JSON(none_as_null=True)),
     sa.Index("runs_of_a_runbook", "environment", "runbook", "started_at", "id"),
     sa.Index("runs_by_time", "started_at", "id"),
 )
@@ -85,6 +87,18 @@ run_ends = sa.Table(
     sa.Column("ended_at", Moment, nullable=False),
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("evidence", sa.Text),
+    sa.Column("redacted", sa.Integer),
+)
+
+# Who is at work on a run: renewed while they live, gone when the run has ended. With it goes the right to write that end.
+leases = sa.Table(
+    "leases",
+    metadata,
+    sa.Column("run_id", sa.String(26), sa.ForeignKey("runs.id"), primary_key=True),
+    sa.Column("owner", sa.Text, nullable=False),
+    sa.Column("token", sa.Integer, nullable=False),
+    sa.Column("expires_at", Moment, nullable=False),
+    sa.Column("slot_due_at", Moment),
 )
 
 series = sa.Table(
@@ -155,4 +169,6 @@ slots = sa.Table(
     sa.Column("due_at", Moment, primary_key=True),
     sa.Column("claimed_at", Moment, nullable=False),
     sa.Column("owner", sa.Text, nullable=False),
+    sa.Column("token", sa.Integer, nullable=False, server_default="1"),
+    sa.Column("expires_at", Moment),
 )

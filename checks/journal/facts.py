@@ -29,6 +29,26 @@ class RecordedResult:
 
 
 @dataclass(frozen=True, slots=True)
+class Lease:
+    """Who is at work on a run, and until when they are believed to be without a sign of life.
+
+    Attributes:
+        run: the run, without an end.
+        owner: the process; see `checks.journal.owner`.
+        expires_at: when the lease ends unless its owner renews it.
+        token: counts how often the run's slot was taken; 1 where it has none.
+        slot: when the slot was due that the run executes; ``None`` where it executes none.
+
+    """
+
+    run: Run
+    owner: str
+    expires_at: datetime
+    token: int = 1
+    slot: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """Something that happened and was noted: the end of a run, a step, a confirmation.
 

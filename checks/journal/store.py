@@ -11,14 +11,15 @@ from typing import Any
 import sqlalchemy as sa
 
 from checks.errors import Refused
-from checks.journal import _queries, _rows
+from checks.journal import _queries, _rows, leases
 from checks.journal import _tables as t
 from checks.journal._engine import engine_for, reading, shown, writing
 from checks.journal._migrate import bring_up_to_date
-from checks.journal.facts import Event, InForce, RecordedResult, Snapshot, StatusChange, Stretch
+from checks.journal.facts import Event, InForce, Lease, RecordedResult, Snapshot, StatusChange, Stretch
 from checks.model import Result, Run, Status
 
 _EPOCH = date(1970, 1, 1)
+_MOST_AT_ONCE = 500  # names in one question; databases have a bound
 
 
 class Journal:
@@ -31,6 +32,7 @@ class Journal:
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
+        self._holdings = leases.Holdings(engine)
 
     @classmethod
     def open(cls, url: str, *, create: bool = True) -> Journal:
@@ -49,7 +51,8 @@ class Journal:
         return shown(self._engine.url)
 
     def close(self) -> None:
-        """Give the connections back; the journal cannot lose anything by it."""
+        """Give the connections back; the journal cannot lose anything by it, but what still runs is soon taken for lost."""
+        self._holdings.close()
         self._engine.dispose()
 
     def __enter__(self) -> Journal:
@@ -61,17 +64,19 @@ class Journal:
     # What is written
 
     def start_run(self, run: Run) -> None:
-        """Note that a run has started.
+        """Note that a run has started, and hold it until its end; see `checks.journal.leases`.
 
         Raises:
-            Refused: a run with this id was started before.
+            Refused: a run with this id was started before, or its slot has been taken from this process.
 
         """
         try:
             with writing(self._engine) as connection:
                 connection.execute(sa.insert(t.runs), _rows.start_row(run))
+                self._holdings.begin(connection, run)
         except sa.exc.IntegrityError as error:
             raise Refused("a run is started once", where=run.id, found="the journal has this run already") from error
+        self._holdings.began(run)
 
     def finish_run(self, run: Run, results: Iterable[Result]) -> None:
         """Note a run's end with all it found, in one transaction: all of it is kept, or none.
@@ -81,30 +86,54 @@ class Journal:
             results: what it found, in the order of the cells.
 
         Raises:
-            Refused: the run was never started, or has an end already.
+            Refused: the run was never started, has an end already, or was given up as lost.
             ValueError: the run has not ended, or a result has no aware time.
 
         """
+        found = tuple(results)
+        try:
+            with writing(self._engine) as connection:
+                _require_open(connection, run)
+                self._holdings.end(connection, run)
+                self._write_end(connection, run, found)
+        except Refused:
+            self._holdings.forget(run.id)
+            raise
+        self._holdings.forget(run.id)
+
+    def _write_end(self, connection: sa.Connection, run: Run, found: Sequence[Result]) -> None:
         if not run.state.ended or run.ended_at is None:
             raise ValueError(f"expected an ended run with the time of its end, found {run.state.value}")
-        found = tuple(results)
-        known = sa.select(t.runs.c.id).where(t.runs.c.id == run.id)
-        ended = sa.select(t.run_ends.c.run_id).where(t.run_ends.c.run_id == run.id)
+        connection.execute(sa.insert(t.run_ends), _rows.end_row(run))
+        self._append(connection, run, found)
+        detail = {"runbook": run.runbook, "environment": run.environment, "state": run.state.value, "status": run.status.value}
+        _note(connection, "run-ended", run.ended_at, run.id, run.actor, detail)
+
+    def abandoned(self, now: datetime) -> list[Lease]:
+        """The runs that nobody is at work on any more: their lease has expired, or their process on this machine is gone."""
+        with reading(self._engine) as connection:
+            return leases.abandoned(connection, now)
+
+    def give_up(self, lease: Lease, lost: Run) -> bool:
+        """Note the end of an abandoned run; from then on its worker is refused, and its slot may be taken once more.
+
+        Args:
+            lease: what `abandoned` gave.
+            lost: the run in an ended state.
+
+        Returns:
+            Whether this call did it; not where somebody else has, or where the worker gave a sign of life meanwhile.
+
+        """
         with writing(self._engine) as connection:
-            # Holding the run's row makes a second writer wait, and then see the first one's end.
-            if connection.execute(known.with_for_update()).first() is None:
-                raise Refused("a run must be started before it ends", where=run.id, remedy="call start_run first")
-            if connection.execute(ended).first() is not None:
-                raise Refused("a run ends once", where=run.id, found="the journal has its end already")
-            connection.execute(sa.insert(t.run_ends), _rows.end_row(run))
-            self._append(connection, run, found)
-            detail = {
-                "runbook": run.runbook,
-                "environment": run.environment,
-                "state": run.state.value,
-                "status": run.status.value,
-            }
-            _note(connection, "run-ended", run.ended_at, run.id, run.actor, detail)
+            try:
+                _require_open(connection, lost)
+            except Refused:
+                return False
+            if not leases.give_up(connection, lease, lost.ended_at or lost.started_at):
+                return False
+            self._write_end(connection, lost, ())
+        return True
 
     def _append(self, connection: sa.Connection, run: Run, results: Sequence[Result]) -> None:
         if not results:
@@ -164,23 +193,26 @@ class Journal:
             _note(connection, kind, at, subject, actor, detail)
 
     def claim_slot(self, runbook: str, environment: str, due_at: datetime, now: datetime, owner: str) -> bool:
-        """Take a slot; of all who ask for the same one, ever, a single one is told yes.
+        """Take a slot; of all who ask for the same one a single one is told yes, and once more when that one was lost.
+
+        The next run of the runbook in the environment that this journal starts is the slot's.
 
         Args:
             runbook: the runbook's slug.
             environment: where it would run.
             due_at: when it was due; with the two above, the slot's name.
             now: the time of the claim.
-            owner: who asks, for the reader of the journal (``host:pid``).
+            owner: who asks; see `checks.journal.owner`.
 
         """
-        row = {"runbook": runbook, "environment": environment, "due_at": due_at, "claimed_at": now, "owner": owner}
-        try:
-            with writing(self._engine) as connection:
-                connection.execute(sa.insert(t.slots), row)
-        except sa.exc.IntegrityError:
-            return False
-        return True
+        token = leases.claim(self._engine, runbook, environment, due_at, now, owner)
+        if token:
+            self._holdings.took(environment, runbook, due_at, token)
+        return bool(token)
+
+    def lapse_slots(self, now: datetime) -> None:
+        """Let slots be taken once more whose taker on this machine is gone, and had not begun their run."""
+        leases.lapse_slots(self._engine, now)
 
     # What is read
 
@@ -245,6 +277,19 @@ class Journal:
     def results(self, run_id: str) -> list[Result]:
         """What a run found, in the order in which it was judged."""
         return [_rows.to_result(row) for row in self._all(_queries.results_of(run_id))]
+
+    def results_of(self, run_ids: Iterable[str]) -> dict[str, list[Result]]:
+        """What several runs found, by the run's id; one that found nothing is left out."""
+        wanted, found = list(run_ids), dict[str, list[Result]]()
+        for first in range(0, len(wanted), _MOST_AT_ONCE):
+            for row in self._all(_queries.results_of(*wanted[first : first + _MOST_AT_ONCE])):
+                found.setdefault(row.run_id, []).append(_rows.to_result(row))
+        return found
+
+    def newest(self, environment: str) -> dict[str, datetime]:
+        """When each metric was last measured, by the metric's slug; one that never was is left out."""
+        rows = self._all(_queries.newest(environment))
+        return {f"{row.system}/{row.metric}": row.ts for row in rows if row.ts is not None}
 
     def observations(
         self, slug: str, environment: str, since: datetime, *, unit: str | None = None, limit: int | None = None
@@ -312,15 +357,39 @@ class Journal:
                 query = query.where(condition)
         return [_rows.to_event(row) for row in self._all(query)]
 
-    def last_slots(self, environment: str) -> dict[str, datetime]:
-        """The latest slot that was claimed of each runbook, by the runbook's slug."""
+    def last_slots(self, environment: str, now: datetime | None = None) -> dict[str, datetime]:
+        """The latest slot that was claimed of each runbook, by the runbook's slug.
+
+        Args:
+            environment: where.
+            now: leaves out what may be claimed once more at this time.
+
+        """
         due = sa.func.max(t.slots.c.due_at).label("due_at")
         query = sa.select(t.slots.c.runbook, due).where(t.slots.c.environment == environment).group_by(t.slots.c.runbook)
+        if now is not None:
+            query = query.where(sa.not_(leases.lapsed(now)))
         return {row.runbook: row.due_at for row in self._all(query)}
 
     def _all(self, query: sa.Select[Any] | sa.CompoundSelect[Any]) -> Sequence[sa.Row[Any]]:
         with reading(self._engine) as connection:
             return connection.execute(query).all()
+
+
+def _require_open(connection: sa.Connection, run: Run) -> None:
+    """Hold a run's row, so that a second writer waits and then sees the first one's end.
+
+    Raises:
+        Refused: it was never started, or has an end already.
+
+    """
+    known = sa.select(t.runs.c.id).where(t.runs.c.id == run.id).with_for_update()
+    ended = sa.select(t.run_ends.c.state).where(t.run_ends.c.run_id == run.id)
+    if connection.execute(known).first() is None:
+        raise Refused("a run must be started before it ends", where=run.id, remedy="call start_run first")
+    state = connection.execute(ended).scalar()
+    if state is not None:
+        raise Refused("a run ends once", where=run.id, found=f"the journal has its end already: {state.value}")
 
 
 def _note(connection: sa.Connection, kind: str, at: datetime, subject: str, actor: str, detail: Mapping[str, object]) -> None:
