@@ -61,4 +61,5 @@ Statistic = Literal["median", "mean", "min", "max", "p50", "p95", "p99"]
 class Declaration(BaseModel):
     """What a part of the catalogue may hold; a key it does not know is an error."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # Each is made ready when it is first used: a kernel that measures by one kind does not wait for the others.
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)

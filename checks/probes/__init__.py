@@ -7,7 +7,7 @@ import time
 from datetime import datetime
 from functools import lru_cache
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, get_args
 
 from checks.catalogue.environment import MissingSetting, Settled
 from checks.errors import DataError
@@ -15,7 +15,7 @@ from checks.judge import convert
 from checks.model import Metric, Observation, Unmeasured
 
 if TYPE_CHECKING:
-    from pydantic import TypeAdapter
+    from checks.catalogue.probe_kinds import Declaration
 
 D_contra = TypeVar("D_contra", contravariant=True)
 
@@ -102,21 +102,22 @@ def _probe(kind: str) -> Probe[Any]:
 
 
 @lru_cache(maxsize=1)
-def _adapter() -> TypeAdapter[Any]:
-    from pydantic import TypeAdapter
-
+def _kinds() -> dict[str, type[Declaration]]:
+    """Each kind's model; only the one that is asked for is made ready by pydantic, which takes longest."""
     from checks.catalogue.probe_kinds import ProbeDeclaration
 
-    return TypeAdapter(ProbeDeclaration)
+    models = get_args(get_args(ProbeDeclaration)[0])
+    return {get_args(model.model_fields["kind"].annotation)[0]: model for model in models}
 
 
 def _declaration(metric: Metric) -> Any:
     from pydantic import ValidationError
 
     try:
-        return _adapter().validate_python(dict(metric.probe))
-    except ValidationError as error:
-        first = error.errors()[0]
+        return _kinds()[str(metric.probe["kind"])].model_validate(dict(metric.probe))
+    except (ValidationError, KeyError) as error:
+        unknown = {"msg": f"there is no kind {error}", "loc": ("kind",)}
+        first = error.errors()[0] if isinstance(error, ValidationError) else unknown
         raise DataError(
             f"the probe of {metric.slug} is not valid: {first['msg']}",
             where=".".join(str(part) for part in first["loc"]) or None,

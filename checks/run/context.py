@@ -8,15 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import date, datetime, timedelta
 from enum import Enum
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from checks.errors import DataError
 from checks.model import System
-
-if TYPE_CHECKING:
-    from pydantic import TypeAdapter
+from checks.run._decoding import decode
 
 VARIABLE = "PROOFBOOK_CONTEXT"
 
@@ -47,13 +43,6 @@ class Context:
     history: Mapping[str, tuple[tuple[datetime, float], ...]] = field(default_factory=dict)
 
 
-@cache
-def _adapter() -> TypeAdapter[Context]:
-    from pydantic import TypeAdapter
-
-    return TypeAdapter(Context)
-
-
 def write(context: Context, path: Path) -> None:
     """Write a context for one kernel; only this user may read it."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400)
@@ -69,7 +58,7 @@ def read(path: Path) -> Context:
 
     """
     try:
-        return _adapter().validate_json(path.read_bytes())
+        return decode(Context, json.loads(path.read_bytes()))
     except (OSError, ValueError) as error:
         raise DataError(
             "the run's context cannot be read", where=str(path), found=str(error), remedy=f"leave {VARIABLE} alone"

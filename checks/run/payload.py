@@ -1,68 +1,18 @@
-"""The MIME result: how one check's outcome travels in a notebook's outputs."""
+"""The MIME result: how one check's outcome travels in a notebook's outputs.
+
+Written by kernels and read by runs: what validates it (`checks.run._payload_models`) is loaded where one is read.
+"""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
-
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from typing import Any
 
 from checks.errors import DataError
-from checks.model import BaselineUsed, Observation, Result, Status
+from checks.model import BaselineUsed, Observation, Result
 
 MIME = "application/vnd.proofbook.result+json"
 VERSION = 1
-
-Time = Annotated[AwareDatetime, AfterValidator(lambda time: time.astimezone(UTC))]
-Text = Annotated[str, Field(max_length=10_000)]
-
-
-class _Closed(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class ObservationPayload(_Closed):
-    """A value that was measured; the fields are `checks.model.Observation`'s."""
-
-    value: Annotated[float, Field(strict=True)]
-    unit: Text
-    measured_at: Time
-    took: Annotated[float, Field(strict=True, ge=0)]
-    source: Text
-    detail: Text = ""
-    samples: Annotated[int, Field(strict=True, ge=0)] | None = None
-
-
-class BaselinePayload(_Closed):
-    """The baseline that a result was judged by; the fields are `checks.model.BaselineUsed`'s."""
-
-    value: Annotated[float, Field(strict=True)]
-    unit: Text
-    samples: Annotated[int, Field(strict=True, ge=0)]
-    about: Text
-
-
-class ResultPayload(_Closed):
-    """One result, version 1; the fields are `checks.model.Result`'s, and the id of the run that it belongs to."""
-
-    version: Literal[1]
-    run: Annotated[str, Field(min_length=1, max_length=64)]
-    system: Annotated[str, Field(min_length=1)]
-    metric: Annotated[str, Field(min_length=1)]
-    title: Text
-    status: Status
-    reason: Text
-    judged_at: Time
-    observation: ObservationPayload | None = None
-    warning: Text | None = None
-    critical: Text | None = None
-    baseline: BaselinePayload | None = None
-
-    @model_validator(mode="after")
-    def _judged_means_measured(self) -> ResultPayload:
-        if self.observation is None and self.status is not Status.UNKNOWN:
-            raise ValueError(f"expected an observation beside the status {self.status.value}; nothing unmeasured is judged")
-        return self
 
 
 def to_payload(result: Result, run: str) -> dict[str, Any]:
@@ -73,7 +23,7 @@ def to_payload(result: Result, run: str) -> dict[str, Any]:
         run: the id of the run that it belongs to; where there is none (JupyterLab), any word.
 
     Returns:
-        A dictionary of JSON values, valid as `ResultPayload`.
+        A dictionary of JSON values, valid as `checks.run._payload_models.ResultPayload`.
 
     """
     seen, baseline = result.observation, result.baseline
@@ -124,6 +74,10 @@ def from_payload(payload: object, run: str, *, cell: int | None = None, step: in
         DataError: the payload is not valid, of another version, or of another run.
 
     """
+    from pydantic import ValidationError
+
+    from checks.run._payload_models import ResultPayload
+
     version = payload.get("version") if isinstance(payload, dict) else None
     if isinstance(payload, dict) and version != VERSION:
         raise DataError("the result is of another version", expected=f"version {VERSION}", found=f"version {version!r}"[:80])
