@@ -7,7 +7,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from checks.journal.facts import EMPTY, Event, InForce, JournalMissing, RecordedResult, Snapshot, StatusChange, Stretch
+from checks.journal.facts import (
+    EMPTY,
+    Event,
+    InForce,
+    JournalMissing,
+    RecordedResult,
+    Sample,
+    Sign,
+    Snapshot,
+    StatusChange,
+    Stretch,
+    Tally,
+)
 
 if TYPE_CHECKING:
     from checks.journal.store import Journal
@@ -19,9 +31,12 @@ __all__ = [
     "Journal",
     "JournalMissing",
     "RecordedResult",
+    "Sample",
+    "Sign",
     "Snapshot",
     "StatusChange",
     "Stretch",
+    "Tally",
     "open_journal",
 ]
 

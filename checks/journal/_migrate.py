@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from checks.errors import CannotWrite, DataError
 from checks.journal._engine import make_file, missing, reading, require_there, shown, sqlite_file, writing
+from checks.journal._rebuild import rebuild
 from checks.journal._tables import HEAD, KNOWN
 
 _FOLDER = Path(__file__).parent / "migrations"
@@ -46,7 +47,11 @@ def bring_up_to_date(engine: sa.Engine, *, create: bool) -> None:
     with writing(engine) as connection:
         if engine.dialect.name == "postgresql":
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
-        upgrade(connection)  # finds nothing left to do where another process has done it meanwhile
+        if _revision(engine, connection) == HEAD:
+            return  # another process has done it meanwhile
+        upgrade(connection)
+        if found is not None:
+            rebuild(connection)
 
 
 def _revision(engine: sa.Engine, connection: sa.Connection) -> str | None:

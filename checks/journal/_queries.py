@@ -1,17 +1,15 @@
-"""The questions that need more than one row's filter; each is answered from an index."""
+"""The questions that need more than one row's filter; each is answered by seeks, however long the history."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
 from checks.journal import _tables as t
 from checks.journal._rows import RESULT_COLUMNS, RUN_COLUMNS
-from checks.model import RunState, Status
-
-DAY = 86_400_000_000  # microseconds
+from checks.model import Status
 
 
 def runs_with_ends() -> sa.Select[Any]:
@@ -21,12 +19,12 @@ def runs_with_ends() -> sa.Select[Any]:
 
 def latest_runs(environment: str) -> sa.Select[Any]:
     """The ended run of each runbook that started last: a run given up long after its time hides no later one."""
-    named = sa.select(t.runs.c.runbook).where(t.runs.c.environment == environment).distinct().subquery()
+    named = _each(t.runs.c.runbook, t.runs.c.environment == environment)
     other, end = t.runs.alias(), t.run_ends.alias()
     latest = (
         sa.select(other.c.id)
         .join(end, end.c.run_id == other.c.id)
-        .where(other.c.environment == environment, other.c.runbook == named.c.runbook)
+        .where(other.c.environment == environment, other.c.runbook == named.c.name)
         .order_by(other.c.started_at.desc(), other.c.id.desc())
         .limit(1)
         .correlate(named)
@@ -37,20 +35,37 @@ def latest_runs(environment: str) -> sa.Select[Any]:
     )
 
 
-def latest_results(environment: str) -> sa.Select[Any]:
-    """The result of each metric that was judged last; of two at once, the one recorded last."""
-    other = t.results.alias()
-    latest = (
-        sa.select(other.c.id)
-        .where(other.c.series == t.series.c.id)
-        .order_by(other.c.judged_at.desc(), other.c.id.desc())
+def last_slots(environment: str, which: sa.ColumnElement[bool] | None = None) -> sa.Select[Any]:
+    """The latest slot of each runbook, of those for which something is true."""
+    named = _each(t.slots.c.runbook, t.slots.c.environment == environment)
+    last = (
+        sa.select(t.slots.c.due_at)
+        .where(t.slots.c.environment == environment, t.slots.c.runbook == named.c.name)
+        .where(sa.true() if which is None else which)
+        .order_by(t.slots.c.due_at.desc())
         .limit(1)
-        .correlate(t.series)
+        .correlate(named)
         .scalar_subquery()
     )
+    return sa.select(named.c.name.label("runbook"), last.label("due_at")).where(named.c.name.is_not(None))
+
+
+def _each(column: sa.Column[Any], which: sa.ColumnElement[bool]) -> sa.CTE:
+    """Each value of an index's next column as ``name``, by one seek a value: DISTINCT would read every row there is."""
+    first = sa.select(sa.func.min(column).label("name")).where(which).cte("each_name", recursive=True)
+    following = sa.select(sa.func.min(column)).where(which, column > first.c.name).correlate(first).scalar_subquery()
+    return first.union_all(sa.select(following).where(first.c.name.is_not(None)))
+
+
+def latest_results(environment: str) -> sa.Select[Any]:
+    """The result of each metric that was judged last, of two at once the one recorded last; and what is known of its past."""
     return (
-        sa.select(*RESULT_COLUMNS, t.runs.c.runbook)
-        .select_from(t.series.join(t.results, t.results.c.id == latest).join(t.runs, t.runs.c.id == t.results.c.run_id))
+        sa.select(*RESULT_COLUMNS, t.runs.c.runbook, t.latest.c.since)
+        .select_from(
+            t.series.join(t.latest, t.latest.c.series == t.series.c.id)
+            .join(t.results, t.results.c.id == t.latest.c.result)
+            .outerjoin(t.runs, t.runs.c.id == t.results.c.run_id)
+        )
         .where(t.series.c.environment == environment)
     )
 
@@ -73,22 +88,13 @@ def newest(environment: str) -> sa.Select[Any]:
     )
 
 
-def last_of_each_status(environment: str) -> sa.Select[Any]:
-    """When each metric last had each status, and its latest status: one seek in an index for each, however long the history."""
-    other = t.results.alias()
-    latest = (
-        sa.select(other.c.status)
-        .where(other.c.series == t.series.c.id)
-        .order_by(other.c.judged_at.desc(), other.c.id.desc())
-        .limit(1)
-        .correlate(t.series)
-        .scalar_subquery()
+def latest(environment: str) -> sa.Select[Any]:
+    """What is known of each metric without its history: its status, since when, and when it last had each status."""
+    return (
+        sa.select(t.series.c.system, t.series.c.metric, t.latest)
+        .select_from(t.series.join(t.latest, t.latest.c.series == t.series.c.id))
+        .where(t.series.c.environment == environment)
     )
-    return sa.select(
-        *t.series.c,
-        latest.label("latest"),
-        *(_judged(sa.func.max(t.results.c.judged_at), status).label(status.name) for status in Status),
-    ).where(t.series.c.environment == environment)
 
 
 def with_a_value(environment: str) -> sa.Select[Any]:
@@ -97,39 +103,41 @@ def with_a_value(environment: str) -> sa.Select[Any]:
     return sa.select(t.series.c.system, t.series.c.metric).where(t.series.c.environment == environment, any_value)
 
 
-def _judged(which: sa.ColumnElement[datetime], status: Status) -> sa.ScalarSelect[Any]:
+def days(environment: str, since: int) -> sa.Select[Any]:
+    """How many judgements of each metric ended in which status, by day, from a day on."""
     return (
-        sa.select(which)
-        .where(t.results.c.series == t.series.c.id, t.results.c.status == status)
-        .correlate(t.series)
-        .scalar_subquery()
+        sa.select(t.series.c.system, t.series.c.metric, *(c for c in t.series_days.c if c.name != "series"))
+        .select_from(t.series.join(t.series_days, t.series_days.c.series == t.series.c.id))
+        .where(t.series.c.environment == environment, t.series_days.c.day >= since)
     )
 
 
-def first_with(series: int, status: Status, since: datetime | None) -> sa.Select[Any]:
-    """When a metric first had a status, counted from a moment."""
-    query = sa.select(sa.func.min(t.results.c.judged_at)).where(t.results.c.series == series, t.results.c.status == status)
-    return query if since is None else query.where(t.results.c.judged_at >= since)
+def days_of_systems(environment: str, since: int) -> sa.Select[Any]:
+    """The same for each system."""
+    told = days(environment, since).subquery()
+    counts = (sa.func.sum(told.c[status.value]).label(status.value) for status in Status)
+    return sa.select(told.c.system, told.c.day, *counts).group_by(told.c.system, told.c.day)
 
 
-def days(environment: str, since: datetime) -> sa.CompoundSelect[Any]:
-    """Each (system, day in UTC, status) that was seen: of results, and unknown for a run that did not finish."""
-    # Rows count days from 1970; the microseconds are cast away so that no database rounds them.
-    judged = sa.type_coerce(t.results.c.judged_at, sa.BigInteger)
-    started = sa.type_coerce(t.runs.c.started_at, sa.BigInteger)
-    seen = (
-        sa.select(t.series.c.system, ((judged - judged % DAY) / sa.literal(DAY, sa.BigInteger)).label("day"), t.results.c.status)
-        .select_from(t.series.join(t.results, t.results.c.series == t.series.c.id))
-        .where(t.series.c.environment == environment, t.results.c.status.in_(list(Status)), t.results.c.judged_at >= since)
-        .distinct()
+def unfinished_days(environment: str, since: int) -> sa.Select[Any]:
+    """The days on which runs of each system did not finish."""
+    return sa.select(t.unfinished_days.c.system, t.unfinished_days.c.day).where(
+        t.unfinished_days.c.environment == environment, t.unfinished_days.c.day >= since
     )
-    unfinished = (
-        sa.select(t.runs.c.system, ((started - started % DAY) / sa.literal(DAY, sa.BigInteger)), t.run_ends.c.status)
-        .select_from(t.runs.join(t.run_ends, t.run_ends.c.run_id == t.runs.c.id))
-        .where(t.runs.c.environment == environment, t.runs.c.started_at >= since, t.run_ends.c.state != RunState.FINISHED)
-        .distinct()
+
+
+def tally(environment: str, system: str, metric: str, since: int) -> sa.Select[Any]:
+    """How many judgements of one metric ended in which status, from a day on."""
+    counts = (sa.func.coalesce(sa.func.sum(t.series_days.c[status.value]), 0).label(status.value) for status in Status)
+    return (
+        sa.select(*counts)
+        .select_from(t.series.join(t.series_days, t.series_days.c.series == t.series.c.id))
+        .where(*_named(environment, system, metric), t.series_days.c.day >= since)
     )
-    return sa.union_all(seen, unfinished)
+
+
+def _named(environment: str, system: str, metric: str) -> tuple[sa.ColumnElement[bool], ...]:
+    return t.series.c.environment == environment, t.series.c.system == system, t.series.c.metric == metric
 
 
 def observations(environment: str, system: str, metric: str, since: datetime, limit: int | None = None) -> sa.Select[Any]:
@@ -137,90 +145,59 @@ def observations(environment: str, system: str, metric: str, since: datetime, li
     return (
         sa.select(t.observations.c.ts, t.observations.c.value, t.observations.c.unit)
         .select_from(t.observations.join(t.series, t.series.c.id == t.observations.c.series))
-        .where(
-            t.series.c.environment == environment,
-            t.series.c.system == system,
-            t.series.c.metric == metric,
-            t.observations.c.ts >= since,
-        )
+        .where(*_named(environment, system, metric), t.observations.c.ts >= since)
         .order_by(t.observations.c.ts.desc())
         .limit(limit)
     )
 
 
-def stretches(environment: str, since: datetime, width: int) -> sa.Select[Any]:
-    """What was observed of each metric in each stretch of time, oldest first; `width` in microseconds."""
-    after = sa.type_coerce(t.observations.c.ts, sa.BigInteger) - sa.literal(t.to_micros(since), sa.BigInteger)
-    stretch = ((after - after % width) / sa.literal(width, sa.BigInteger)).label("stretch")
-    seen = (
+def stretches(environment: str, since: datetime, width: timedelta, names: tuple[str, str] | None = None) -> sa.Select[Any]:
+    """What was observed in each stretch of time that began since a moment, oldest first; of one metric where it is named.
+
+    It is summed up from the widest stretches kept that fit into the width; that is a few times as many at most.
+    """
+    kept = max((one for one in t.WIDTHS if not width % one), default=None)
+    if kept is None:
+        raise ValueError(f"expected a width that is a multiple of {t.WIDTHS[0]}, found {width}")
+    wide, start = width // t.MICROSECOND, sa.type_coerce(t.stretches.c.start, sa.BigInteger)
+    begin = (start - start % wide).label("begin")
+    columns = (t.series.c.system, t.series.c.metric, t.stretches.c.unit)
+    query = (
         sa.select(
-            t.series.c.system, t.series.c.metric, t.observations.c.unit, t.observations.c.ts, t.observations.c.value, stretch
+            *columns,
+            sa.func.max(t.stretches.c.last).label("at"),
+            sa.func.min(t.stretches.c.low).label("low"),
+            (sa.func.sum(t.stretches.c.total) / sa.func.sum(t.stretches.c.number)).label("mean"),
+            sa.func.max(t.stretches.c.high).label("high"),
+            sa.cast(sa.func.sum(t.stretches.c.number), sa.BigInteger).label("number"),
         )
-        .select_from(t.observations.join(t.series, t.series.c.id == t.observations.c.series))
-        .where(t.series.c.environment == environment, t.observations.c.ts >= since)
-        .subquery()
+        .select_from(t.series.join(t.stretches, t.stretches.c.series == t.series.c.id))
+        .where(t.series.c.environment == environment, t.stretches.c.width == kept // t.MICROSECOND, t.stretches.c.start >= since)
+        .group_by(*columns, begin)
+        .order_by(t.series.c.system, t.series.c.metric, begin)
     )
-    value, by = seen.c.value, (seen.c.system, seen.c.metric, seen.c.unit, seen.c.stretch)
-    return (
-        sa.select(
-            seen.c.system,
-            seen.c.metric,
-            seen.c.unit,
-            sa.func.max(seen.c.ts).label("at"),
-            sa.func.min(value).label("low"),
-            sa.func.avg(value).label("mean"),
-            sa.func.max(value).label("high"),
-            sa.func.count().label("number"),
-        )
-        .group_by(*by)
-        .order_by(seen.c.system, seen.c.metric, sa.func.max(seen.c.ts))
-    )
+    return query if names is None else query.where(*_named(environment, *names))
 
 
 def limit_changes(environment: str) -> sa.Select[Any]:
     """The first result of each metric, and each that was judged by other limits than the one before; oldest first."""
-    judged = _with_the_one_before(environment, t.results.c.warning, t.results.c.critical)
-    changed = judged.c.warning.is_distinct_from(judged.c.warning_before) | judged.c.critical.is_distinct_from(
-        judged.c.critical_before
-    )
     return (
-        sa.select(judged)
-        .where(judged.c.before.is_(None) | changed)
-        .order_by(judged.c.system, judged.c.metric, judged.c.judged_at, judged.c.id)
+        sa.select(t.series.c.system, t.series.c.metric, t.limit_changes)
+        .select_from(t.series.join(t.limit_changes, t.limit_changes.c.series == t.series.c.id))
+        .where(t.series.c.environment == environment)
+        .order_by(t.series.c.system, t.series.c.metric, t.limit_changes.c.judged_at, t.limit_changes.c.result)
     )
 
 
 def status_changes(environment: str, since: datetime, limit: int) -> sa.Select[Any]:
     """Results since a moment whose status is not that of the one before, newest first."""
-    judged = _with_the_one_before(environment, t.results.c.status)
+    changed = t.status_changes.c
     return (
-        sa.select(*RESULT_COLUMNS, judged.c.status_before)
-        .select_from(judged.join(t.results, t.results.c.id == judged.c.id).join(t.series, t.series.c.id == t.results.c.series))
-        .where(judged.c.judged_at >= since, judged.c.status.is_distinct_from(judged.c.status_before))
-        .order_by(judged.c.judged_at.desc(), judged.c.id.desc())
+        sa.select(*RESULT_COLUMNS, changed.before.label("status_before"))
+        .select_from(
+            t.status_changes.join(t.results, t.results.c.id == changed.result).join(t.series, t.series.c.id == changed.series)
+        )
+        .where(t.series.c.environment == environment, changed.judged_at >= since)
+        .order_by(changed.judged_at.desc(), changed.result.desc())
         .limit(limit)
-    )
-
-
-def _with_the_one_before(environment: str, *columns: sa.Column[Any]) -> sa.Subquery:
-    """Each result with some of its columns, and those of its metric's result before; ``before`` is NULL where there is none."""
-
-    def before(column: sa.Column[Any]) -> sa.Over[Any]:
-        return sa.func.lag(column, type_=column.type).over(
-            partition_by=t.results.c.series, order_by=(t.results.c.judged_at, t.results.c.id)
-        )
-
-    return (
-        sa.select(
-            t.series.c.system,
-            t.series.c.metric,
-            t.results.c.id,
-            t.results.c.judged_at,
-            *columns,
-            *(before(column).label(f"{column.name}_before") for column in columns),
-            before(t.results.c.id).label("before"),
-        )
-        .select_from(t.results.join(t.series, t.series.c.id == t.results.c.series))
-        .where(t.series.c.environment == environment)
-        .subquery()
     )

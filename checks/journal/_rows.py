@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from checks.journal import _tables as t
+from checks.journal._derived import Seen
 from checks.journal.facts import Event, RecordedResult
 from checks.model import BaselineUsed, Observation, Result, Run, RunState, Status
 
@@ -71,7 +72,7 @@ def to_run(row: sa.Row[Any]) -> Run:
     )
 
 
-def result_row(run_id: str, series: int, result: Result) -> dict[str, Any]:
+def result_row(run_id: str | None, series: int, result: Result) -> dict[str, Any]:
     """A result with all its observation, so that it stays whole when series are thinned."""
     seen = result.observation
     return {
@@ -95,6 +96,14 @@ def result_row(run_id: str, series: int, result: Result) -> dict[str, Any]:
         "samples": seen and seen.samples,
         "baseline": result.baseline and asdict(result.baseline),
     }
+
+
+def seen(series: int, result: Result, status: Status | None) -> Seen | None:
+    """A result's value as a point of its metric's line; ``None`` where there is none."""
+    o = result.observation
+    if o is None or not math.isfinite(o.value):
+        return None
+    return Seen(series, o.measured_at, float(o.value), o.unit, status)
 
 
 def to_result(row: sa.Row[Any]) -> Result:
@@ -121,7 +130,7 @@ def to_result(row: sa.Row[Any]) -> Result:
 
 def to_recorded(row: sa.Row[Any]) -> RecordedResult:
     """The result with where it came from."""
-    return RecordedResult(to_result(row), row.run_id, row.runbook)
+    return RecordedResult(to_result(row), row.run_id or "", row.runbook or "")
 
 
 def to_event(row: sa.Row[Any]) -> Event:

@@ -10,14 +10,14 @@ import sqlalchemy as sa
 
 from checks.model import RunState, Status, Trigger
 
-HEAD = "0003"
+HEAD = "0004"
 """The schema that this Proofbook writes; the last migration's number."""
 
-KNOWN = frozenset({"0001", "0002", HEAD})
+KNOWN = frozenset({"0001", "0002", "0003", HEAD})
 """Every schema that this Proofbook can bring up to date."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
+MICROSECOND = timedelta(microseconds=1)
 
 E = TypeVar("E", bound=Enum)
 
@@ -26,12 +26,12 @@ def to_micros(moment: datetime) -> int:
     """Microseconds since 1970-01-01T00:00Z; exact, where a float of seconds would not be."""
     if moment.tzinfo is None:
         raise ValueError(f"expected an aware datetime, found {moment!r}")
-    return (moment - _EPOCH) // _MICROSECOND
+    return (moment - _EPOCH) // MICROSECOND
 
 
 def from_micros(micros: int) -> datetime:
     """The moment in UTC that `to_micros` wrote."""
-    return _EPOCH + micros * _MICROSECOND
+    return _EPOCH + micros * MICROSECOND
 
 
 class Moment(sa.types.TypeDecorator[datetime]):
@@ -115,7 +115,7 @@ results = sa.Table(
     "results",
     metadata,
     sa.Column("id", _Key, primary_key=True),
-    sa.Column("run_id", sa.String(26), sa.ForeignKey("runs.id"), nullable=False),
+    sa.Column("run_id", sa.String(26), sa.ForeignKey("runs.id")),  # NULL: judged between runs
     sa.Column("series", _Key, sa.ForeignKey("series.id"), nullable=False),
     sa.Column("title", sa.Text, nullable=False),
     sa.Column("status", _words(Status), nullable=False),
@@ -135,7 +135,6 @@ results = sa.Table(
     sa.Column("baseline", sa.JSON(none_as_null=True)),
     sa.Index("results_of_a_run", "run_id", "id"),
     sa.Index("results_by_time", "series", "judged_at", "id"),
-    sa.Index("results_by_status", "series", "status", "judged_at"),
 )
 
 observations = sa.Table(
@@ -145,6 +144,7 @@ observations = sa.Table(
     sa.Column("ts", Moment, primary_key=True),
     sa.Column("value", sa.Double, nullable=False),
     sa.Column("unit", sa.Text, nullable=False),
+    sa.Column("status", _words(Status)),  # of a value that was judged without a result of its own
     sqlite_with_rowid=False,
 )
 
@@ -161,6 +161,8 @@ events = sa.Table(
     sa.Index("events_by_time", "at", "id"),
 )
 
+_HELD = sa.text("expires_at IS NOT NULL")
+
 slots = sa.Table(
     "slots",
     metadata,
@@ -171,4 +173,101 @@ slots = sa.Table(
     sa.Column("owner", sa.Text, nullable=False),
     sa.Column("token", sa.Integer, nullable=False, server_default="1"),
     sa.Column("expires_at", Moment),
+    sa.Index(
+        "slots_held",
+        "expires_at",
+        sqlite_where=sa.text("expires_at IS NOT NULL"),
+        postgresql_where=sa.text("expires_at IS NOT NULL"),
+    ),
+)
+
+# What follows is no fact: it is drawn from the tables above, kept in the same transaction as they are, and can be made anew
+# from them at any time. It is there so that no question has to read a history to be answered.
+
+latest = sa.Table(
+    "latest",
+    metadata,
+    sa.Column("series", _Key, sa.ForeignKey("series.id"), primary_key=True, autoincrement=False),
+    sa.Column("result", _Key, sa.ForeignKey("results.id"), nullable=False),
+    sa.Column("judged_at", Moment, nullable=False),
+    sa.Column("status", _words(Status), nullable=False),
+    sa.Column("since", Moment, nullable=False),
+    sa.Column("seen_at", Moment, nullable=False),
+    *(sa.Column(f"last_{status.value}", Moment) for status in Status),
+)
+
+status_changes = sa.Table(
+    "status_changes",
+    metadata,
+    sa.Column("series", _Key, sa.ForeignKey("series.id"), primary_key=True, autoincrement=False),
+    sa.Column("judged_at", Moment, primary_key=True),
+    sa.Column("result", _Key, sa.ForeignKey("results.id"), primary_key=True, autoincrement=False),
+    sa.Column("status", _words(Status), nullable=False),
+    sa.Column("before", _words(Status)),
+    sa.Index("status_changes_by_time", "judged_at", "result"),
+    sqlite_with_rowid=False,
+)
+
+limit_changes = sa.Table(
+    "limit_changes",
+    metadata,
+    sa.Column("series", _Key, sa.ForeignKey("series.id"), primary_key=True, autoincrement=False),
+    sa.Column("judged_at", Moment, primary_key=True),
+    sa.Column("result", _Key, sa.ForeignKey("results.id"), primary_key=True, autoincrement=False),
+    sa.Column("warning", sa.Text),
+    sa.Column("critical", sa.Text),
+    sqlite_with_rowid=False,
+)
+
+# Days are counted from 1970-01-01 in UTC.
+series_days = sa.Table(
+    "series_days",
+    metadata,
+    sa.Column("series", _Key, sa.ForeignKey("series.id"), primary_key=True, autoincrement=False),
+    sa.Column("day", sa.Integer, primary_key=True, autoincrement=False),
+    *(sa.Column(status.value, sa.BigInteger, nullable=False) for status in Status),
+    sqlite_with_rowid=False,
+)
+
+unfinished_days = sa.Table(
+    "unfinished_days",
+    metadata,
+    sa.Column("environment", sa.Text, primary_key=True),
+    sa.Column("system", sa.Text, primary_key=True),
+    sa.Column("day", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("number", sa.BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+WIDTHS = (timedelta(minutes=10), timedelta(hours=1), timedelta(hours=12))
+"""How long the stretches are that observations are summed up in; each begins at a multiple of its width since 1970."""
+
+stretches = sa.Table(
+    "stretches",
+    metadata,
+    sa.Column("series", _Key, sa.ForeignKey("series.id"), primary_key=True, autoincrement=False),
+    sa.Column("width", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("start", Moment, primary_key=True),
+    sa.Column("unit", sa.Text, primary_key=True),
+    sa.Column("number", sa.BigInteger, nullable=False),
+    sa.Column("low", sa.Double, nullable=False),
+    sa.Column("high", sa.Double, nullable=False),
+    sa.Column("total", sa.Double, nullable=False),
+    sa.Column("last", Moment, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+DERIVED = (stretches, unfinished_days, series_days, limit_changes, status_changes, latest)
+"""The tables that can be made anew."""
+
+# A sign of life is neither a fact nor derived: it is written over, and says nothing about yesterday.
+signs = sa.Table(
+    "signs",
+    metadata,
+    sa.Column("environment", sa.Text, primary_key=True),
+    sa.Column("role", sa.Text, primary_key=True),
+    sa.Column("owner", sa.Text, nullable=False),
+    sa.Column("since", Moment, nullable=False),
+    sa.Column("at", Moment, nullable=False),
+    sa.Column("until", Moment, nullable=False),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from checks.errors import ServiceAway
 from checks.model import Result, Run, Status
@@ -19,7 +19,8 @@ class RecordedResult:
     """A result as the journal keeps it, with the run that it came from.
 
     Attributes:
-        runbook: slug of the runbook that the run executed (``system/name``).
+        run_id: the run's id; empty of a result that was sampled between runs.
+        runbook: slug of the runbook that the run executed (``system/name``); empty where there was no run.
 
     """
 
@@ -114,6 +115,68 @@ class StatusChange:
     result: Result
     before: Status | None
     run_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What was measured and judged of a metric between runs.
+
+    Attributes:
+        renew: how old the metric's latest result may be before a good value becomes a result again.
+
+    """
+
+    result: Result
+    renew: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many judgements ended in each status: what is said of how often a metric was well.
+
+    What nobody judged is in none of them, so that a silent day makes nothing look better or worse.
+    """
+
+    ok: int = 0
+    warning: int = 0
+    critical: int = 0
+    unknown: int = 0
+
+    @property
+    def total(self) -> int:
+        """How many judgements there were."""
+        return self.ok + self.warning + self.critical + self.unknown
+
+    @property
+    def worst(self) -> Status:
+        """The worst status among them; of none, unknown."""
+        return Status.worst(status for status in Status if getattr(self, status.value))
+
+    @property
+    def ok_share(self) -> float | None:
+        """Which share of them was ok, from 0 to 1; ``None`` of none."""
+        return self.ok / self.total if self.total else None
+
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """Who does a standing task in an environment, and when it last said so.
+
+    Attributes:
+        role: the task (``scheduler``).
+        owner: who does it (``host:pid``).
+        since: since when it is this one.
+        at: when it last gave a sign of life.
+        until: when another one may take over.
+
+    """
+
+    environment: str
+    role: str
+    owner: str
+    since: datetime
+    at: datetime
+    until: datetime
 
 
 @dataclass(frozen=True, slots=True)

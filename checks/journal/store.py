@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
-from datetime import date, datetime, timedelta
-from typing import Any
+from dataclasses import asdict
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
 from checks.errors import Refused
-from checks.journal import _queries, _rows, leases
+from checks.journal import _derived, _rows, leases
 from checks.journal import _tables as t
+from checks.journal._derived import Seen
 from checks.journal._engine import engine_for, reading, shown, writing
 from checks.journal._migrate import bring_up_to_date
-from checks.journal.facts import Event, InForce, Lease, RecordedResult, Snapshot, StatusChange, Stretch
-from checks.model import Result, Run, Status
+from checks.journal._questions import Questions
+from checks.journal._rebuild import rebuild
+from checks.journal._walk import Judged
+from checks.journal.bulk import Bulk
+from checks.journal.facts import Lease, Sample
+from checks.model import Result, Run
 
-_EPOCH = date(1970, 1, 1)
-_MOST_AT_ONCE = 500  # names in one question; databases have a bound
 
-
-class Journal:
+class Journal(Questions):
     """The append-only store of runs, results, observations, events and slots.
 
     Every method opens its own transaction; a journal may be used from several threads and processes at once.
@@ -33,6 +33,7 @@ class Journal:
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
         self._holdings = leases.Holdings(engine)
+        self._names: dict[str, dict[tuple[str, str], int]] = {}
 
     @classmethod
     def open(cls, url: str, *, create: bool = True) -> Journal:
@@ -105,7 +106,8 @@ class Journal:
         if not run.state.ended or run.ended_at is None:
             raise ValueError(f"expected an ended run with the time of its end, found {run.state.value}")
         connection.execute(sa.insert(t.run_ends), _rows.end_row(run))
-        self._append(connection, run, found)
+        self._append(connection, run.environment, run.id, found)
+        _derived.note_unfinished(connection, run)
         detail = {"runbook": run.runbook, "environment": run.environment, "state": run.state.value, "status": run.status.value}
         _note(connection, "run-ended", run.ended_at, run.id, run.actor, detail)
 
@@ -135,48 +137,97 @@ class Journal:
             self._write_end(connection, lost, ())
         return True
 
-    def _append(self, connection: sa.Connection, run: Run, results: Sequence[Result]) -> None:
-        if not results:
+    def record_samples(self, environment: str, samples: Iterable[Sample]) -> None:
+        """Note what was measured and judged between runs, in one transaction.
+
+        Every value is kept, and so is every judgement. A judgement becomes a result of its own, except where it says what the
+        metric's latest result says, too: that the metric is ok by the same limits, and has been since less than `renew`. Then
+        it stays with its value. What could not be measured is a result without a value: a gap, with its reason.
+
+        Args:
+            environment: where it was measured.
+            samples: what was found, in the order of its judgement.
+
+        """
+        found = tuple(samples)
+        if not found:
             return
-        keys = self._series(connection, run.environment, results)
-        rows = [_rows.result_row(run.id, keys[result.system, result.metric], result) for result in results]
-        connection.execute(sa.insert(t.results), rows)
-        seen = [
-            {"series": keys[result.system, result.metric], "ts": o.measured_at, "value": float(o.value), "unit": o.unit}
-            for result in results
-            if (o := result.observation) is not None and math.isfinite(o.value)
-        ]
-        if seen:
-            # A value that was judged twice was measured once.
-            connection.execute(self._insert(t.observations).on_conflict_do_nothing(), seen)
+        with writing(self._engine) as connection:
+            keys = self._series(connection, environment, [sample.result for sample in found])
+            _derived.hold(connection, keys.values())
+            known = _derived.known(connection, sorted(set(keys.values())))
+            told, quiet = [], []
+            for sample in found:
+                result, series = sample.result, keys[sample.result.system, sample.result.metric]
+                before = known.get(series)
+                if before is not None and _derived.is_old_news(sample, before):
+                    quiet.append(result)
+                else:
+                    told.append(result)
+                    known[series] = Judged(0, result.judged_at, result.status, result.warning, result.critical)
+            self._append(connection, environment, None, told, quiet)
+
+    def _append(
+        self,
+        connection: sa.Connection,
+        environment: str,
+        run_id: str | None,
+        results: Sequence[Result],
+        quiet: Sequence[Result] = (),
+    ) -> None:
+        """Write results with their values, and of `quiet` ones the values with their status only; then what follows."""
+        if not results and not quiet:
+            return
+        keys = self._series(connection, environment, [*results, *quiet])
+        _derived.hold(connection, keys.values())
+        series = [keys[result.system, result.metric] for result in results]
+        judged = []
+        if results:
+            rows = [_rows.result_row(run_id, key, result) for key, result in zip(series, results, strict=True)]
+            insert = sa.insert(t.results).returning(t.results.c.id, sort_by_parameter_order=True)
+            ids = connection.execute(insert, rows).scalars().all()
+            judged = [
+                (key, Judged(number, result.judged_at, result.status, result.warning, result.critical))
+                for key, number, result in zip(series, ids, results, strict=True)
+            ]
+        values = [value for key, result in zip(series, results, strict=True) if (value := _rows.seen(key, result, None))]
+        values += [value for result in quiet if (value := _rows.seen(keys[result.system, result.metric], result, result.status))]
+        _derived.note(connection, judged, self._observe(connection, values))
+
+    @staticmethod
+    def _observe(connection: sa.Connection, values: Sequence[Seen]) -> list[Seen]:
+        """Write values; gives those that were new: one that was judged twice was measured once."""
+        by_key = {(value.series, value.ts): value for value in reversed(values)}
+        if not by_key:
+            return []
+        key = (t.observations.c.series, t.observations.c.ts)
+        insert = _derived.upsert(connection, t.observations).on_conflict_do_nothing().returning(*key)
+        rows = [asdict(value) for value in by_key.values()]
+        return [by_key[row.series, row.ts] for row in connection.execute(insert, rows)]
 
     def _series(self, connection: sa.Connection, environment: str, results: Sequence[Result]) -> dict[tuple[str, str], int]:
+        """The keys of the metrics that were judged."""
         # In a fixed order, so that two writers never wait for each other in a ring.
         names = sorted({(result.system, result.metric) for result in results})
-        known = self._known_series(connection, environment)
-        new = [
-            {"environment": environment, "system": system, "metric": metric}
-            for system, metric in names
-            if (system, metric) not in known
-        ]
-        if new:
-            connection.execute(self._insert(t.series).on_conflict_do_nothing(), new)
+        known = self._names.get(environment, {})
+        if not all(name in known for name in names):
             known = self._known_series(connection, environment)
-        return known
+            # Remembered before anything new is written: what this transaction adds may yet be undone.
+            self._names[environment] = known
+            new = [
+                {"environment": environment, "system": system, "metric": metric}
+                for system, metric in names
+                if (system, metric) not in known
+            ]
+            if new:
+                connection.execute(_derived.upsert(connection, t.series).on_conflict_do_nothing(), new)
+                known = self._known_series(connection, environment)
+        return {name: known[name] for name in names}
 
     @staticmethod
     def _known_series(connection: sa.Connection, environment: str) -> dict[tuple[str, str], int]:
         rows = connection.execute(sa.select(t.series).where(t.series.c.environment == environment))
         return {(row.system, row.metric): row.id for row in rows}
-
-    def _insert(self, table: sa.Table) -> Any:
-        if self._engine.dialect.name == "postgresql":
-            from sqlalchemy.dialects.postgresql import insert as insert_postgresql
-
-            return insert_postgresql(table)
-        from sqlalchemy.dialects.sqlite import insert as insert_sqlite
-
-        return insert_sqlite(table)
 
     def record_event(self, kind: str, at: datetime, subject: str, actor: str, detail: Mapping[str, object]) -> None:
         """Note something that happened.
@@ -214,166 +265,52 @@ class Journal:
         """Let slots be taken once more whose taker on this machine is gone, and had not begun their run."""
         leases.lapse_slots(self._engine, now)
 
-    # What is read
+    def bulk(self, environment: str) -> Bulk:
+        """Questions about many runbooks, runs or metrics of an environment at once."""
+        return Bulk(self._engine, environment)
 
-    def snapshot(self, environment: str) -> Snapshot:
-        """Everything a report needs, as of one moment."""
-        with reading(self._engine) as connection:
-            return Snapshot(
-                latest_runs=_latest_runs(connection, environment),
-                latest_results=_latest_results(connection, environment),
-                since=_status_since(connection, environment),
+    def sign(self, environment: str, role: str, owner: str, now: datetime, lasting: timedelta) -> bool:
+        """Say that one is alive and does a standing task; of several who say so, one is told yes until it falls silent.
+
+        Args:
+            environment: where it is done.
+            role: the task.
+            owner: who does it.
+            now: the time.
+            lasting: after how much silence another one may take over.
+
+        """
+        known = t.signs.c
+        with writing(self._engine) as connection:
+            insert = _derived.upsert(connection, t.signs)
+            new = insert.excluded
+            row = {"environment": environment, "role": role, "owner": owner, "since": now, "at": now, "until": now + lasting}
+            taken = connection.execute(
+                insert.values(row)
+                .on_conflict_do_update(
+                    index_elements=["environment", "role"],
+                    set_={
+                        "since": sa.case((known.owner == new.owner, known.since), else_=new.since),
+                        "owner": new.owner,
+                        "at": new.at,
+                        "until": new.until,
+                    },
+                    where=(known.owner == new.owner) | (known.until <= new.at),
+                )
+                .returning(known.owner)
             )
+            return taken.first() is not None
 
-    def latest_runs(self, environment: str) -> dict[str, Run]:
-        """The latest ended run of each runbook, by the runbook's slug; latest is what started last."""
-        with reading(self._engine) as connection:
-            return _latest_runs(connection, environment)
+    def sign_off(self, environment: str, role: str, owner: str, now: datetime) -> None:
+        """Say that one's standing task has ended, so that another one need not wait."""
+        of_mine = (t.signs.c.environment == environment, t.signs.c.role == role, t.signs.c.owner == owner)
+        with writing(self._engine) as connection:
+            connection.execute(sa.update(t.signs).where(*of_mine).values(at=now, until=now))
 
-    def latest_results(self, environment: str) -> dict[str, RecordedResult]:
-        """The latest result of each metric, by the metric's slug; latest is what was judged last, in whichever run."""
-        with reading(self._engine) as connection:
-            return _latest_results(connection, environment)
-
-    def status_since(self, environment: str) -> dict[str, datetime]:
-        """Since when each metric has had the status of its latest result, by the metric's slug."""
-        with reading(self._engine) as connection:
-            return _status_since(connection, environment)
-
-    def last_critical(self, environment: str) -> dict[str, datetime]:
-        """When each metric was last critical, by the metric's slug; one that never was is left out."""
-        with reading(self._engine) as connection:
-            rows = connection.execute(_queries.last_of_each_status(environment))
-            return {f"{row.system}/{row.metric}": row.CRITICAL for row in rows if row.CRITICAL is not None}
-
-    def statuses_seen(self, environment: str) -> dict[str, frozenset[Status]]:
-        """Every status that each metric ever had, by the metric's slug."""
-        with reading(self._engine) as connection:
-            rows = connection.execute(_queries.last_of_each_status(environment))
-            return {
-                f"{row.system}/{row.metric}": frozenset(status for status in Status if getattr(row, status.name) is not None)
-                for row in rows
-            }
-
-    def ever_measured(self, environment: str) -> frozenset[str]:
-        """The slugs of the metrics of which there ever was a value."""
-        return frozenset(f"{row.system}/{row.metric}" for row in self._all(_queries.with_a_value(environment)))
-
-    def runs(
-        self, runbook: str | None = None, system: str | None = None, environment: str | None = None, limit: int = 50
-    ) -> list[Run]:
-        """Runs, the one that started last first; a run without an end is given as running."""
-        query = _queries.runs_with_ends().order_by(t.runs.c.started_at.desc(), t.runs.c.id.desc()).limit(limit)
-        for column, wanted in ((t.runs.c.runbook, runbook), (t.runs.c.system, system), (t.runs.c.environment, environment)):
-            if wanted is not None:
-                query = query.where(column == wanted)
-        return [_rows.to_run(row) for row in self._all(query)]
-
-    def run(self, id: str) -> Run | None:  # noqa: A002  the word everywhere else, too
-        """The run with an id, or ``None``."""
-        rows = self._all(_queries.runs_with_ends().where(t.runs.c.id == id))
-        return _rows.to_run(rows[0]) if rows else None
-
-    def results(self, run_id: str) -> list[Result]:
-        """What a run found, in the order in which it was judged."""
-        return [_rows.to_result(row) for row in self._all(_queries.results_of(run_id))]
-
-    def results_of(self, run_ids: Iterable[str]) -> dict[str, list[Result]]:
-        """What several runs found, by the run's id; one that found nothing is left out."""
-        wanted, found = list(run_ids), dict[str, list[Result]]()
-        for first in range(0, len(wanted), _MOST_AT_ONCE):
-            for row in self._all(_queries.results_of(*wanted[first : first + _MOST_AT_ONCE])):
-                found.setdefault(row.run_id, []).append(_rows.to_result(row))
-        return found
-
-    def newest(self, environment: str) -> dict[str, datetime]:
-        """When each metric was last measured, by the metric's slug; one that never was is left out."""
-        rows = self._all(_queries.newest(environment))
-        return {f"{row.system}/{row.metric}": row.ts for row in rows if row.ts is not None}
-
-    def observations(
-        self, slug: str, environment: str, since: datetime, *, unit: str | None = None, limit: int | None = None
-    ) -> list[tuple[datetime, float]]:
-        """The values measured of a metric from `since` on, oldest first, in the unit of the newest one.
-
-        A value in another unit (from before the metric's unit was changed) is left out: it is no point of the same line.
-
-        Args:
-            slug: the metric's slug.
-            environment: where it was measured.
-            since: the earliest time, aware.
-            unit: give values in this unit only, whatever the newest one is in.
-            limit: give the newest so many only.
-
-        """
-        system, _, metric = slug.partition("/")
-        rows = self._all(_queries.observations(environment, system, metric, since, limit))[::-1]
-        wanted = unit if unit is not None or not rows else rows[-1].unit
-        return [(row.ts, row.value) for row in rows if row.unit == wanted]
-
-    def stretches(self, environment: str, since: datetime, width: timedelta) -> dict[str, list[Stretch]]:
-        """What was observed from `since` on, summed up in stretches of time of one width, oldest first, by the metric's slug."""
-        found: dict[str, list[Stretch]] = {}
-        for row in self._all(_queries.stretches(environment, since, width // timedelta(microseconds=1))):
-            one = Stretch(row.at, row.low, row.mean, row.high, row.number, row.unit)
-            found.setdefault(f"{row.system}/{row.metric}", []).append(one)
-        return found
-
-    def limits_in_force(self, environment: str) -> dict[str, list[InForce]]:
-        """Which limits judged each metric, and from when to when, oldest first, by the metric's slug."""
-        found: dict[str, list[InForce]] = {}
-        for row in self._all(_queries.limit_changes(environment)):
-            known = found.setdefault(f"{row.system}/{row.metric}", [])
-            if known:
-                known[-1] = replace(known[-1], until=row.judged_at)
-            known.append(InForce(row.judged_at, None, row.warning, row.critical))
-        return found
-
-    def status_changes(self, environment: str, since: datetime, limit: int = 200) -> list[StatusChange]:
-        """Results since a moment whose status is not that of their metric's result before, newest first."""
-        rows = self._all(_queries.status_changes(environment, since, limit))
-        return [StatusChange(_rows.to_result(row), row.status_before, row.run_id) for row in rows]
-
-    def daily_worst(self, environment: str, since: datetime) -> dict[str, dict[date, Status]]:
-        """The worst status of each day (UTC) of each system; a day on which nothing was judged is left out."""
-        seen: dict[str, dict[date, Status]] = {}
-        for row in self._all(_queries.days(environment, since)):
-            days = seen.setdefault(row.system, {})
-            day = _EPOCH + timedelta(days=int(row.day))
-            days[day] = Status.worst([row.status, *([days[day]] if day in days else [])])
-        return seen
-
-    def events(
-        self, kind: str | None = None, subject: str | None = None, since: datetime | None = None, limit: int = 200
-    ) -> list[Event]:
-        """Events, the last recorded first."""
-        query = sa.select(t.events).order_by(t.events.c.id.desc()).limit(limit)
-        for condition in (
-            None if kind is None else t.events.c.kind == kind,
-            None if subject is None else t.events.c.subject == subject,
-            None if since is None else t.events.c.at >= since,
-        ):
-            if condition is not None:
-                query = query.where(condition)
-        return [_rows.to_event(row) for row in self._all(query)]
-
-    def last_slots(self, environment: str, now: datetime | None = None) -> dict[str, datetime]:
-        """The latest slot that was claimed of each runbook, by the runbook's slug.
-
-        Args:
-            environment: where.
-            now: leaves out what may be claimed once more at this time.
-
-        """
-        due = sa.func.max(t.slots.c.due_at).label("due_at")
-        query = sa.select(t.slots.c.runbook, due).where(t.slots.c.environment == environment).group_by(t.slots.c.runbook)
-        if now is not None:
-            query = query.where(sa.not_(leases.lapsed(now)))
-        return {row.runbook: row.due_at for row in self._all(query)}
-
-    def _all(self, query: sa.Select[Any] | sa.CompoundSelect[Any]) -> Sequence[sa.Row[Any]]:
-        with reading(self._engine) as connection:
-            return connection.execute(query).all()
+    def rebuild(self) -> None:
+        """Draw everything that is derived from the facts anew: what is latest, changes, days, stretches."""
+        with writing(self._engine) as connection:
+            rebuild(connection)
 
 
 def _require_open(connection: sa.Connection, run: Run) -> None:
@@ -395,23 +332,3 @@ def _require_open(connection: sa.Connection, run: Run) -> None:
 def _note(connection: sa.Connection, kind: str, at: datetime, subject: str, actor: str, detail: Mapping[str, object]) -> None:
     row = {"kind": kind, "at": at, "subject": subject, "actor": actor, "detail": dict(detail)}
     connection.execute(sa.insert(t.events), row)
-
-
-def _latest_runs(connection: sa.Connection, environment: str) -> dict[str, Run]:
-    return {row.runbook: _rows.to_run(row) for row in connection.execute(_queries.latest_runs(environment))}
-
-
-def _latest_results(connection: sa.Connection, environment: str) -> dict[str, RecordedResult]:
-    rows = connection.execute(_queries.latest_results(environment))
-    return {f"{row.system}/{row.metric}": _rows.to_recorded(row) for row in rows}
-
-
-def _status_since(connection: sa.Connection, environment: str) -> dict[str, datetime]:
-    since: dict[str, datetime] = {}
-    for row in connection.execute(_queries.last_of_each_status(environment)).all():
-        if row.latest is None:
-            continue  # a series whose only writer was rolled back
-        others = [when for status in Status if status is not row.latest and (when := getattr(row, status.name)) is not None]
-        first = connection.execute(_queries.first_with(row.id, row.latest, max(others, default=None))).scalar_one()
-        since[f"{row.system}/{row.metric}"] = first
-    return since

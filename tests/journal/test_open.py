@@ -6,6 +6,7 @@ import sqlite3
 import stat
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from alembic.operations import Operations
 from alembic.script import ScriptDirectory
 
 from checks.errors import Busy, CannotWrite, DataError, ProofbookError, ServiceAway, UsageError
-from checks.journal import JournalMissing, _engine, _migrate, _tables, open_journal
+from checks.journal import JournalMissing, Tally, _engine, _migrate, _tables, open_journal
 from tests.journal import claimants
 from tests.journal.samples import NOW, a_result, a_run, ended, keep
 
@@ -92,12 +93,21 @@ def test_a_first_journal_is_brought_up_to_date(url: str) -> None:
                 " VALUES ('01', 1, 'Error rate', 'ok', 'fine', 5, 5, 0.4, '%', 0.1, 'a test', '')"
             )
         )
+        connection.execute(sa.text("INSERT INTO observations VALUES (1, 5, 0.4, '%')"))
     engine.dispose()
     with open_journal(url, create=False) as journal:
         (result,) = journal.results("01")
-    assert (result.reason, result.baseline) == ("fine", None)
+        assert (result.reason, result.baseline) == ("fine", None)
+        assert journal.latest_results("sandbox")["shop/error-rate"].result == result
+        assert journal.status_since("sandbox") == {"shop/error-rate": result.judged_at}
+        assert journal.tally("shop/error-rate", "sandbox", result.judged_at) == Tally(ok=1)
+        (stretch,) = journal.stretches("sandbox", result.judged_at - timedelta(hours=1), timedelta(hours=1))["shop/error-rate"]
+    assert (stretch.mean, stretch.count) == (0.4, 1)
     assert result.observation is not None
     assert (result.observation.value, result.observation.samples) == (0.4, None)
+    (copy,) = _file(url).parent.glob("journal-schema-0001-*.db")
+    with closing(sqlite3.connect(copy)) as old:
+        assert old.execute("SELECT count(*) FROM results").fetchone() == (1,)
 
 
 def _add_a_column(connection: sa.Connection) -> None:

@@ -12,6 +12,7 @@ from checks.journal import Journal, JournalMissing, open_journal
 from tests.journal import claimants
 from tests.journal.contract import JournalContract
 from tests.journal.crash_contract import CrashContract
+from tests.journal.derived_contract import DerivedContract
 from tests.journal.lease_contract import LeaseContract
 from tests.journal.samples import a_result, keep
 from tests.services.conftest import Postgresql
@@ -31,6 +32,10 @@ def journal(url: str) -> Iterator[Journal]:
 
 
 class TestPostgresql(JournalContract):
+    pass
+
+
+class TestDerived(DerivedContract):
     pass
 
 

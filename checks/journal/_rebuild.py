@@ -1,0 +1,142 @@
+"""Draws everything that is derived anew from the facts, inside the database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import sqlalchemy as sa
+
+from checks.journal import _tables as t
+from checks.journal._derived import DAY
+from checks.model import RunState, Status
+
+_STATUSES = tuple(Status)
+
+
+def rebuild(connection: sa.Connection) -> None:
+    """Empty each derived table and fill it again; no fact is touched, and no writer may be at work meanwhile."""
+    for table in t.DERIVED:
+        connection.execute(sa.delete(table))
+    for table, columns, rows in _parts():
+        connection.execute(sa.insert(table).from_select(columns, rows))
+
+
+def _parts() -> Iterator[tuple[sa.Table, list[str], Any]]:
+    for width in t.WIDTHS:
+        yield t.stretches, [column.name for column in t.stretches.c], _stretches(width // t.MICROSECOND)
+    yield t.unfinished_days, [column.name for column in t.unfinished_days.c], _unfinished()
+    yield t.series_days, [column.name for column in t.series_days.c], _days()
+    yield t.status_changes, [column.name for column in t.status_changes.c], _changes(t.results.c.status)
+    yield t.limit_changes, [column.name for column in t.limit_changes.c], _changes(t.results.c.warning, t.results.c.critical)
+    yield t.latest, [column.name for column in t.latest.c], _latest()
+
+
+def _micros(column: sa.Column[Any]) -> sa.ColumnElement[int]:
+    return sa.type_coerce(column, sa.BigInteger)
+
+
+def _floor(column: sa.Column[Any], width: int) -> sa.ColumnElement[int]:
+    """The largest multiple of a width that is not later; for moments before 1970, too."""
+    rest = (_micros(column) % width + width) % width
+    return _micros(column) - rest
+
+
+def _day(column: sa.Column[Any]) -> sa.ColumnElement[int]:
+    # What is divided is a multiple of a day, so that no database rounds.
+    return sa.cast(_floor(column, DAY) // sa.literal_column(str(DAY), sa.BigInteger), sa.Integer)
+
+
+def _stretches(width: int) -> sa.Select[Any]:
+    seen, start = t.observations.c, _floor(t.observations.c.ts, width)
+    return sa.select(
+        seen.series,
+        sa.literal(width, sa.BigInteger),
+        start,
+        seen.unit,
+        sa.func.count(),
+        sa.func.min(seen.value),
+        sa.func.max(seen.value),
+        sa.func.sum(seen.value),
+        sa.func.max(_micros(seen.ts)),
+    ).group_by(seen.series, start, seen.unit)
+
+
+def _unfinished() -> sa.Select[Any]:
+    day = _day(t.runs.c.started_at)
+    return (
+        sa.select(t.runs.c.environment, t.runs.c.system, day, sa.func.count())
+        .select_from(t.runs.join(t.run_ends, t.run_ends.c.run_id == t.runs.c.id))
+        .where(t.run_ends.c.state != RunState.FINISHED)
+        .group_by(t.runs.c.environment, t.runs.c.system, day)
+    )
+
+
+def _days() -> sa.Select[Any]:
+    results, seen = t.results.c, t.observations.c
+    told = sa.union_all(
+        sa.select(results.series, _day(results.judged_at).label("day"), results.status, sa.func.count().label("number")).group_by(
+            results.series, sa.text("day"), results.status
+        ),
+        sa.select(seen.series, _day(seen.ts).label("day"), seen.status, sa.func.count().label("number"))
+        .where(seen.status.is_not(None))
+        .group_by(seen.series, sa.text("day"), seen.status),
+    ).subquery()
+    counts = [sa.func.sum(sa.case((told.c.status == status, told.c.number), else_=0)) for status in _STATUSES]
+    return sa.select(told.c.series, told.c.day, *counts).group_by(told.c.series, told.c.day)
+
+
+def _changes(*columns: sa.Column[Any]) -> sa.Select[Any]:
+    """Results that differ in some columns from the one before; of a status also what it was before."""
+    results = t.results.c
+
+    def before(column: sa.Column[Any]) -> sa.Over[Any]:
+        lag = sa.func.lag(column, type_=column.type)
+        return lag.over(partition_by=results.series, order_by=(results.judged_at, results.id))
+
+    told = sa.select(
+        results.series,
+        results.judged_at,
+        results.id,
+        *columns,
+        *(before(column).label(f"{column.name}_before") for column in columns),
+        before(results.id).label("id_before"),
+    ).subquery()
+    earlier = [told.c[f"{column.name}_before"] for column in columns]
+    differs = [told.c[column.name].is_distinct_from(other) for column, other in zip(columns, earlier, strict=True)]
+    shown = earlier if columns == (results.status,) else []
+    return sa.select(told.c.series, told.c.judged_at, told.c.id, *(told.c[column.name] for column in columns), *shown).where(
+        told.c.id_before.is_(None) | sa.or_(*differs)
+    )
+
+
+def _latest() -> sa.Select[Any]:
+    other = t.results.alias()
+    last = (
+        sa.select(other.c.id)
+        .where(other.c.series == t.series.c.id)
+        .order_by(other.c.judged_at.desc(), other.c.id.desc())
+        .limit(1)
+        .correlate(t.series)
+        .scalar_subquery()
+    )
+    changed = sa.select(sa.func.max(_micros(t.status_changes.c.judged_at))).where(t.status_changes.c.series == t.series.c.id)
+    seen = sa.select(sa.func.max(_micros(t.observations.c.ts))).where(t.observations.c.series == t.series.c.id)
+    judged, seen_at = _micros(t.results.c.judged_at), seen.scalar_subquery()
+    moments = (
+        sa.select(
+            t.results.c.series,
+            *(sa.func.max(sa.case((t.results.c.status == status, judged))).label(status.value) for status in _STATUSES),
+        )
+        .group_by(t.results.c.series)
+        .subquery()
+    )
+    return sa.select(
+        t.series.c.id,
+        t.results.c.id,
+        judged,
+        t.results.c.status,
+        changed.scalar_subquery(),
+        sa.case((seen_at > judged, seen_at), else_=judged),
+        *(moments.c[status.value] for status in _STATUSES),
+    ).select_from(t.series.join(t.results, t.results.c.id == last).join(moments, moments.c.series == t.series.c.id))
