@@ -3,29 +3,32 @@
 from __future__ import annotations
 
 import signal
-import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from checks.cli._shared import EnvironmentOption, RootOption, console, say, workspace
+from checks.cli._shared import EnvironmentOption, RootOption, say, workspace
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from checks.cli._shared import Workspace
     from checks.journal import Journal
-    from checks.model import Run, Step
     from checks.run.execution import Outcome, Prepared
-    from checks.run.many import Watcher
-
-STYLES = {"critical": "bold red", "unknown": "bold magenta", "warning": "yellow", "ok": "green"}
+    from checks.run.fresh import Decision
 
 ParametersOption = Annotated[
     list[str] | None, typer.Option("--param", "-p", help="A parameter as name=value; may be repeated.", show_default=False)
+]
+FreshOption = Annotated[
+    bool,
+    typer.Option(
+        "--fresh-enough",
+        help="Leave out what need not run: nothing it rests on has changed, and its last results are well and still fresh.",
+    ),
 ]
 
 
@@ -34,6 +37,7 @@ class Format(StrEnum):
 
     TEXT = "text"
     JSON = "json"
+    JUNIT = "junit"
 
 
 def run(
@@ -47,22 +51,29 @@ def run(
     jobs: Annotated[
         int | None, typer.Option("--jobs", "-j", min=1, help="How many at once; default: one a processor.", show_default=False)
     ] = None,
+    fresh_enough: FreshOption = False,
+    explain: Annotated[bool, typer.Option("--explain", help="Say of each runbook why it runs, or why it need not.")] = False,
     format: Annotated[Format, typer.Option("--format", "-f", help="How the answer is printed.")] = Format.TEXT,  # noqa: A002
     environment: EnvironmentOption = None,
     root: RootOption = None,
 ) -> None:
     """Execute runbooks and journal what they find; exit 0 ok, 1 warning, 2 critical, 3 unknown: the worst of them.
 
+    Every runbook asked for is executed, whatever is known already; with --fresh-enough an earlier run counts instead where
+    source, parameters, system.yml, settings and installed packages are the same, every result is ok or a warning, and none is
+    older than its `fresh-for`. What matters most (the priority of its metrics) is first, and systems take turns.
     Steps that change or destroy something, or that wait for a person, are left alone: see `proofbook operate`.
 
     Example: `proofbook run shop/morning -p hours=12`
+
+    Example: `proofbook run --all --fresh-enough --explain`
     """
+    import os
     from datetime import UTC, datetime
 
     from checks.errors import UsageError
     from checks.journal import open_journal
     from checks.model import Status
-    from checks.run.many import run_many
 
     if sum((bool(runbooks), all_, due, system is not None)) != 1:
         raise UsageError(
@@ -75,20 +86,85 @@ def run(
         prepared = _prepared(place, journal, runbooks or [], due, system, parameters or [], datetime.now(UTC))
         if not prepared:
             say("nothing is due" if due else f"no runbook may run in {place.environment}")
-            if format is Format.JSON:
-                _print_json(place.environment, [])
+            _print(format, place, [], [])
             raise typer.Exit(0 if due else Status.UNKNOWN.exit_code)
-        with ending_cleanly(), _watcher(len(prepared)) as watcher:
-            outcomes = run_many(prepared, journal, clock=lambda: datetime.now(UTC), jobs=jobs, watcher=watcher)
-    if format is Format.JSON:
-        _print_json(place.environment, outcomes)
-    else:
-        print_outcomes(outcomes)
+        decisions = decided(
+            prepared, journal, datetime.now(UTC), fresh_enough=fresh_enough, asked="it is due" if due else "asked for"
+        )
+        if explain:
+            print_reasons(decisions)
+        outcomes = run_decided(decisions, journal, jobs or os.cpu_count() or 1)
+    _print(format, place, outcomes, decisions)
     raise typer.Exit(Status.worst(outcome.run.status for outcome in outcomes).exit_code)
 
 
-def print_outcomes(outcomes: list[Outcome]) -> None:
-    """Print a table of runs, what needs someone first."""
+def decided(prepared: list[Prepared], journal: Journal, now: datetime, *, fresh_enough: bool, asked: str) -> list[Decision]:
+    """Which of some runs are executed, and why; all of them, unless an earlier run may count instead."""
+    from checks.run.fresh import Decision, decide
+
+    return decide(prepared, journal, now) if fresh_enough else [Decision(one, asked) for one in prepared]
+
+
+def print_reasons(decisions: list[Decision]) -> None:
+    """Say of each runbook whether it runs, and why."""
+    from checks.journal.formats import inert
+
+    for one in decisions:
+        say(f"{'runs' if one.reused is None else 'fresh':<6} {one.prepared.runbook.slug}: {inert(one.because)}")
+
+
+def run_decided(decisions: list[Decision], journal: Journal, jobs: int) -> list[Outcome]:
+    """Execute what is to be executed and show how it gets on; the outcomes of all, earlier ones too, in their order."""
+    from datetime import UTC, datetime
+
+    waiting = [one.prepared for one in decisions if one.reused is None]
+    executed: dict[str, Outcome] = {}
+    if waiting:
+        from checks.cli._progress import watching
+        from checks.run.many import run_many
+
+        with ending_cleanly(), watching(len(waiting), jobs, _usual(journal, waiting)) as watcher:
+            try:
+                outcomes = run_many(waiting, journal, clock=lambda: datetime.now(UTC), jobs=jobs, watcher=watcher)
+            except KeyboardInterrupt:
+                watcher.stopped()
+                raise
+        executed = {outcome.run.id: outcome for outcome in outcomes}
+    return [one.reused or executed[one.prepared.run.id] for one in decisions]
+
+
+def _usual(journal: Journal, prepared: list[Prepared]) -> dict[str, float]:
+    """How many seconds each runbook took when it last ran."""
+    (environment,) = {one.run.environment for one in prepared}
+    names = {one.runbook.slug for one in prepared}
+    return {
+        slug: (run.ended_at - run.started_at).total_seconds()
+        for slug, run in journal.latest_runs(environment).items()
+        if slug in names and run.ended_at is not None
+    }
+
+
+def _print(format: Format, place: Workspace, outcomes: list[Outcome], decisions: list[Decision]) -> None:  # noqa: A002
+    reused = {one.reused.run.id for one in decisions if one.reused is not None}
+    if format is Format.JSON:
+        _print_json(place.environment, outcomes, decisions)
+    elif format is Format.JUNIT:
+        from checks.run.junit import to_junit
+
+        print(to_junit(outcomes, place.catalogue, place.environment), end="")
+    elif outcomes:
+        print_outcomes(outcomes, reused)
+
+
+def print_outcomes(outcomes: list[Outcome], reused: Collection[str] = ()) -> None:
+    """Print a table of runs, what needs someone first.
+
+    Args:
+        outcomes: the runs.
+        reused: the ids of those that were not executed now.
+
+    """
+    from checks.cli._progress import STYLES, took, why
     from checks.cli._tables import print_table
     from checks.journal.formats import inert
     from checks.run.many import worst_first
@@ -97,10 +173,10 @@ def print_outcomes(outcomes: list[Outcome]) -> None:
         (
             outcome.run.status.value,
             outcome.run.runbook,
-            outcome.run.state.value,
-            _took(outcome.run),
+            "fresh" if outcome.run.id in reused else outcome.run.state.value,
+            "-" if outcome.run.id in reused else took(outcome.run),
             f"{sum(result.status.value == 'ok' for result in outcome.results)} of {len(outcome.results)} ok",
-            inert(_why(outcome)),
+            inert(why(outcome)),
         )
         for outcome in worst_first(outcomes)
     ]
@@ -136,84 +212,19 @@ def _prepared(
 
     catalogue, environment = place.catalogue, place.environment
     given = parse(parameters)
-    named = partial(selection.prepare_named, catalogue=catalogue, environment=environment, variables=place.variables)
-    ruled = partial(selection.prepare_all, catalogue=catalogue, environment=environment, variables=place.variables)
+    ready = partial(selection.prepare_all, catalogue=catalogue, environment=environment, variables=place.variables, now=now)
     if slugs:
-        return named(slugs, parameters=given, trigger=Trigger.COMMAND, now=now)
+        books = selection.named(catalogue, slugs)
+        return ready(books, parameters=given, trigger=Trigger.COMMAND, asked=selection.Asked.BY_NAME)
     if not due:
-        return ruled(selection.here(catalogue, environment, system), parameters=given, trigger=Trigger.COMMAND, now=now)
+        return ready(selection.here(catalogue, environment, system), parameters=given, trigger=Trigger.COMMAND)
     from checks.schedule import claim_due
 
     books = [catalogue.runbooks[slot.runbook] for slot in claim_due(catalogue, journal, environment, now)]
-    return ruled(books, parameters=given if books else {}, trigger=Trigger.SCHEDULE, now=now)
+    return ready(books, parameters=given if books else {}, trigger=Trigger.SCHEDULE)
 
 
-@contextmanager
-def _watcher(count: int) -> Iterator[Watcher]:
-    """Progress that moves on a terminal, and a line for each run that ended elsewhere."""
-    from checks.run.many import Watcher
-
-    target = console(stderr=True)
-
-    class Lines(Watcher):
-        def ended(self, outcome: Outcome) -> None:
-            from checks.journal.formats import inert
-
-            ended = outcome.run
-            why = f"  {inert(ended.reason)}" if ended.reason else ""
-            say(f"{ended.status.value:<8}  {ended.runbook}  {ended.state.value} in {_took(ended)}{why}")
-
-    if not target.is_terminal:
-        yield Lines()
-        return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-    from rich.text import Text
-
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=target, transient=True) as progress:
-        task = progress.add_task("runbooks", total=count)
-
-        class Bar(Watcher):
-            def __init__(self) -> None:
-                self.steps: dict[str, str] = {}
-                self.lock = threading.Lock()
-
-            def started(self, run: Run) -> None:
-                self._show(run, "starts")
-
-            def reached(self, run: Run, step: Step) -> None:
-                self._show(run, step.title or "begins")
-
-            def ended(self, outcome: Outcome) -> None:
-                with self.lock:
-                    self.steps.pop(outcome.run.runbook, None)
-                status = outcome.run.status.value
-                progress.console.print(Text(f"{status:<8}  {outcome.run.runbook}", STYLES[status]))
-                progress.advance(task)
-
-            def _show(self, run: Run, step: str) -> None:
-                with self.lock:
-                    self.steps[run.runbook] = step
-                    text = " · ".join(f"{runbook}: {title}" for runbook, title in self.steps.items())
-                progress.update(task, description=text[: max(20, target.width - 40)])
-
-        yield Bar()
-
-
-def _why(outcome: Outcome) -> str:
-    if outcome.run.reason:
-        return outcome.run.reason
-    return next(
-        (f"{r.metric}: {r.reason}" for r in outcome.results if r.status is outcome.run.status and r.status.value != "ok"), ""
-    )
-
-
-def _took(run: Run) -> str:
-    seconds = (run.ended_at - run.started_at).total_seconds() if run.ended_at else 0.0
-    return f"{seconds:.1f} s"
-
-
-def _print_json(environment: str, outcomes: list[Outcome]) -> None:
+def _print_json(environment: str, outcomes: list[Outcome], decisions: list[Decision]) -> None:
     import json
 
     from checks.model import Status
@@ -231,9 +242,11 @@ def _print_json(environment: str, outcomes: list[Outcome]) -> None:
             "ended_at": run.ended_at.isoformat() if run.ended_at else None,
             "parameters": dict(run.parameters),
             "evidence": run.evidence,
+            "executed": decision.reused is None,
+            "because": decision.because,
             "results": [{**to_payload(r, run.id), "cell": r.cell, "step": r.step} for r in outcome.results],
         }
-        for outcome in outcomes
+        for outcome, decision in zip(outcomes, decisions, strict=True)
     ]
     worst = Status.worst(outcome.run.status for outcome in outcomes)
     print(

@@ -67,10 +67,11 @@ def read(path: Path) -> Context:
 
 def to_json(context: Context) -> str:
     """The context as JSON; `read` reads it."""
-    return json.dumps(context, default=_plain)
+    return json.dumps(context, default=plain)
 
 
-def _plain(value: object) -> object:
+def plain(value: object) -> object:
+    """What JSON is to write for one of the model's values."""
     if is_dataclass(value):
         return {field.name: getattr(value, field.name) for field in fields(value)}
     if isinstance(value, Mapping):

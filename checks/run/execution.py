@@ -15,6 +15,7 @@ from checks.catalogue import Catalogue, resolve
 from checks.errors import CannotWrite, DataError, ProofbookError
 from checks.model import Result, Run, Runbook, RunState, Status, Step, StepClass, Trigger
 from checks.run import evidence
+from checks.run.basis import basis
 from checks.run.context import Context, ParameterValue
 from checks.run.parameters import validate
 from checks.run.results import read_results
@@ -107,7 +108,8 @@ def prepare(
     from ulid import ULID
 
     require_environment(runbook, environment)
-    settled = resolve(catalogue.systems[runbook.system], environment, variables)
+    system = catalogue.systems[runbook.system]
+    settled = resolve(system, environment, variables)
     mask = evidence.masker(settled.secrets)
     fault = ""
     values: dict[str, ParameterValue] = {}
@@ -130,6 +132,7 @@ def prepare(
         source=runbook.digest,
         host=socket.gethostname(),
         actor=actor if actor is not None else user(),
+        basis=basis(system, settled, values, catalogue.settings.state),
     )
     return Prepared(run, runbook, catalogue, variables, values, settled, fault)
 

@@ -14,6 +14,7 @@ from checks.model import Result, Run, RunState, Step
 from checks.run.calm import calm
 from checks.run.execution import Outcome, Prepared, execute, failed
 from checks.run.history import Historian, with_history
+from checks.run.order import Waiting, rank_of
 
 
 class Recorder(Protocol):
@@ -49,10 +50,11 @@ def run_many(
 ) -> list[Outcome]:
     """Execute prepared runs, `jobs` at once, each in a kernel of its own.
 
-    Only the calling thread speaks to the recorder. A run that cannot be executed is an outcome like any other.
+    Only the calling thread speaks to the recorder. A run that cannot be executed is an outcome like any other. A run's
+    deadline counts from its own beginning, however long it waited for others.
 
     Args:
-        runs: what to execute, first come first served.
+        runs: what to execute; `checks.run.order` says which is next.
         recorder: is told of each run before it begins and when it has ended.
         clock: gives the time, aware, in UTC.
         jobs: how many at once; default: one for each processor.
@@ -71,8 +73,10 @@ def run_many(
     from checks.run import kernels
 
     watcher = watcher or Watcher()
-    waiting = list(enumerate(runs))
-    kernels.warm_up(_source(prepared) for _, prepared in waiting)
+    given = list(runs)
+    sources = [_source(prepared) for prepared in given]
+    kernels.warm_up(sources)
+    waiting = Waiting((_rank(prepared, source), prepared) for prepared, source in zip(given, sources, strict=True))
     cancelled = threading.Event()
     under_way: dict[Future[Outcome], tuple[int, Prepared]] = {}
     outcomes: dict[int, Outcome] = {}
@@ -84,6 +88,7 @@ def run_many(
             outcome = _outcome_of(future, prepared, clock)
             recorder.finish_run(outcome.run, outcome.results)
             del under_way[future]
+            waiting.ended(prepared)
             outcomes[position] = outcome
             watcher.ended(outcome)
 
@@ -91,7 +96,7 @@ def run_many(
         try:
             while waiting or under_way:
                 while waiting and len(under_way) < workers:
-                    position, prepared = waiting.pop(0)
+                    position, prepared = waiting.take()
                     begun = clock()
                     prepared = replace(prepared, run=replace(prepared.run, started_at=begun))
                     if isinstance(recorder, Historian):
@@ -116,6 +121,10 @@ def _source(prepared: Prepared) -> str:
     except (OSError, UnicodeDecodeError):
         # What cannot be read fails its run, which says why.
         return ""
+
+
+def _rank(prepared: Prepared, source: str) -> int:
+    return rank_of(source, prepared.catalogue.systems[prepared.runbook.system])
 
 
 def _execute(prepared: Prepared, clock: Callable[[], datetime], cancelled: threading.Event, watcher: Watcher) -> Outcome:

@@ -4,11 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from enum import Enum
 
 from checks.catalogue import Catalogue
 from checks.errors import DataError
 from checks.model import Runbook, Trigger
 from checks.run.execution import Prepared, prepare
+
+
+class Asked(Enum):
+    """How runbooks came to be meant, which says what becomes of parameters that do not fit.
+
+    Those that a person named must each take every parameter that is given, or nothing runs. Of those that a rule selected
+    each takes the parameters that it declares, and one that lacks a value is made ready to fail: it must be seen, not left out.
+    """
+
+    BY_NAME = "by name"
+    BY_RULE = "by rule"
+
+
+def named(catalogue: Catalogue, slugs: Iterable[str]) -> list[Runbook]:
+    """The runbooks of these slugs, each once, in their order.
+
+    Raises:
+        DataError: there is no such runbook.
+
+    """
+    return [catalogue.runbook(slug) for slug in dict.fromkeys(slugs)]
 
 
 def here(catalogue: Catalogue, environment: str, system: str | None = None) -> list[Runbook]:
@@ -18,36 +40,8 @@ def here(catalogue: Catalogue, environment: str, system: str | None = None) -> l
         DataError: there is no such system.
 
     """
-    books = catalogue.runbooks.values() if system is None else catalogue.runbooks_of(catalogue.system(system).name)
-    return [
-        book
-        for book in books
-        if environment in catalogue.systems[book.system].environments
-        and (not book.environments or environment in book.environments)
-    ]
-
-
-def prepare_named(
-    slugs: Iterable[str],
-    catalogue: Catalogue,
-    *,
-    environment: str,
-    variables: Mapping[str, str],
-    parameters: Mapping[str, object],
-    trigger: Trigger,
-    now: datetime,
-) -> list[Prepared]:
-    """Make ready the runs of runbooks that a person named: each must exist, may run here, and take every parameter.
-
-    Raises:
-        DataError: one of them cannot be run like this; then none is.
-
-    """
-    books = [catalogue.runbook(slug) for slug in dict.fromkeys(slugs)]
-    return [
-        prepare(book, catalogue, environment=environment, variables=variables, parameters=parameters, trigger=trigger, now=now)
-        for book in books
-    ]
+    wanted = None if system is None else catalogue.system(system).name
+    return [book for book in catalogue.runbooks_in(environment) if wanted in (None, book.system)]
 
 
 def prepare_all(
@@ -59,17 +53,34 @@ def prepare_all(
     parameters: Mapping[str, object],
     trigger: Trigger,
     now: datetime,
+    asked: Asked = Asked.BY_RULE,
 ) -> list[Prepared]:
-    """Make ready the runs of whatever a rule selected; each takes those of the parameters that it declares.
-
-    One that needs a value nobody gave is made ready to fail: it must be seen, not left out.
+    """Make ready the runs of some runbooks; see `Asked` for what becomes of the parameters.
 
     Raises:
-        DataError: a parameter is declared by none of them.
+        DataError: one of them cannot be run like this, and then none is; or a parameter is declared by none of them.
 
     """
     chosen = list(books)
-    declared = {name for book in chosen for name in book.parameters}
+    if asked is Asked.BY_RULE:
+        _require_declared(parameters, chosen)
+    return [
+        prepare(
+            book,
+            catalogue,
+            environment=environment,
+            variables=variables,
+            parameters={name: value for name, value in parameters.items() if asked is Asked.BY_NAME or name in book.parameters},
+            trigger=trigger,
+            now=now,
+            refuse=asked is Asked.BY_NAME,
+        )
+        for book in chosen
+    ]
+
+
+def _require_declared(parameters: Mapping[str, object], books: Iterable[Runbook]) -> None:
+    declared = {name for book in books for name in book.parameters}
     for name in parameters:
         if name not in declared:
             raise DataError(
@@ -77,16 +88,3 @@ def prepare_all(
                 expected="one of " + ", ".join(sorted(declared)) if declared else "no parameter at all",
                 remedy="leave it out",
             )
-    return [
-        prepare(
-            book,
-            catalogue,
-            environment=environment,
-            variables=variables,
-            parameters={name: value for name, value in parameters.items() if name in book.parameters},
-            trigger=trigger,
-            now=now,
-            refuse=False,
-        )
-        for book in chosen
-    ]

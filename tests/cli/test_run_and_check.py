@@ -162,10 +162,12 @@ def test_whoever_ends_it_finds_it_journaled(project: Project, signum: signal.Sig
 
 
 def test_a_terminal_sees_progress_and_the_table(project: Project) -> None:
-    """On a terminal the run moves along by name and the table follows it."""
+    """On a terminal each run moves along by name and step, all of them are counted, and the table follows."""
     project.write(f"## Weigh the flour\n\n{FLOUR}")
     with Terminal("run", "--all", "--root", str(project.root), variables=project.variables) as terminal:
-        terminal.expect("shop/morning: Weigh the flour")
+        terminal.expect("shop/morning")
+        terminal.expect("Weigh the flour")
+        terminal.expect("1 of 1")
         assert terminal.end() == 0
         assert "1 of 1 ok" in terminal.seen
 
