@@ -28,6 +28,8 @@ class Operator(Enum):
     MATCHES = "matches"
     NOT_MATCHES = "not matches"
 
+    __hash__ = object.__hash__  # each is one object; an Enum's own hash is Python code, and judging asks for it all the time
+
 
 class Against(Enum):
     """What the bounds of a limit are figures of."""
@@ -68,6 +70,10 @@ class Limit:
     span: Span | None = None
     window: timedelta = timedelta(0)
     pattern: str = ""
+
+    def __hash__(self) -> int:
+        """What the whole condition is known by; hashing every part took longer than judging a value by it."""
+        return hash((self.text, self.bounds))
 
 
 class Series(Enum):

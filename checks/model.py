@@ -33,6 +33,8 @@ class Status(Enum):
     CRITICAL = "critical"
     UNKNOWN = "unknown"
 
+    __hash__ = object.__hash__  # each is one object; an Enum's own hash is Python code
+
     @property
     def exit_code(self) -> int:
         """The plugin's exit code: 0 ok, 1 warning, 2 critical, 3 unknown (Monitoring Plugins guidelines, table 2)."""

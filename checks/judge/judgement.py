@@ -17,6 +17,7 @@ from checks.judge.windows import Broken, Sample
 from checks.model import Against, BaselineUsed, Limit, Metric, Observation, Result, Span, Status, Unmeasured
 
 _LONGEST_TEXT = 80
+_ALIKE = 0.05  # numbers farther apart than this share of them never look the same
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,19 +88,23 @@ def _verdict(metric: Metric, observation: Observation | Unmeasured, now: datetim
 
 def _worst(observation: Observation, findings: list[tuple[Level, Finding]]) -> _Verdict:
     baseline = next((finding.baseline for _, finding in findings if finding.baseline), None)
-    statuses = {Broken.NO: Status.OK, Broken.UNKNOWN: Status.UNKNOWN}
-    worst = Status.worst(statuses.get(finding.broken, level.status) for level, finding in findings)
+    entered: tuple[Level, Finding] | None = None
+    open_: Finding | None = None
+    for level, finding in findings:  # the gravest level first
+        if finding.broken is Broken.YES:
+            entered = entered or (level, finding)
+        elif finding.broken is Broken.UNKNOWN:
+            open_ = open_ or finding
+    if entered is not None and (open_ is None or entered[0].status is Status.CRITICAL):
+        return _Verdict(entered[0].status, _broken(observation, entered[0].limit, entered[1]), baseline)
+    if open_ is not None:
+        return _Verdict(Status.UNKNOWN, open_.why, baseline)
     limits = [level.limit for level, _ in findings]
-    shown = _shown(observation, limits, baseline)
-    if worst is Status.UNKNOWN:
-        return _Verdict(worst, next(finding.why for _, finding in findings if finding.broken is Broken.UNKNOWN), baseline)
-    if worst is not Status.OK:
-        level, finding = next(pair for pair in findings if pair[0].status is worst)
-        return _Verdict(worst, _broken(observation, level.limit, finding), baseline)
     texts = [limit.text for limit in reversed(limits)]
     notes = "; ".join(dict.fromkeys(finding.why for _, finding in reversed(findings) if finding.why))
+    shown = _shown(observation, limits, baseline)
     reason = f"{shown} {'breaks neither ' + ' nor '.join(texts) if len(texts) > 1 else 'does not break ' + texts[0]}"
-    return _Verdict(worst, reason + (f" ({notes})" if notes else "") + _of(observation, baseline), baseline)
+    return _Verdict(Status.OK, reason + (f" ({notes})" if notes else "") + _of(observation, baseline), baseline)
 
 
 def _broken(observation: Observation, limit: Limit, finding: Finding) -> str:
@@ -130,6 +135,7 @@ def _shown(observation: Observation, limits: Sequence[Limit], baseline: Baseline
         if limit.span is Span.COUNTED or (relative and (baseline is None or baseline.unit != observation.unit)):
             continue
         for exact in bounds_in(limit, observation.unit, baseline.value if baseline and relative else None):
-            if exact != observation.value and format_value(exact, observation.unit) == text:
+            near = abs(exact - observation.value) <= _ALIKE * abs(observation.value)
+            if near and exact != observation.value and format_value(exact, observation.unit) == text:
                 return f"{plain_number(observation.value)} {observation.unit}".rstrip()
     return text

@@ -48,11 +48,12 @@ class Finding:
 
 def levels_of(metric: Metric) -> list[Level]:
     """The levels of a metric, the gravest first."""
-    declared = (
-        (Status.CRITICAL, metric.critical, metric.leave_critical),
-        (Status.WARNING, metric.warning, metric.leave_warning),
-    )
-    return [Level(status, limit, leave) for status, limit, leave in declared if limit is not None]
+    levels = []
+    if metric.critical is not None:
+        levels.append(Level(Status.CRITICAL, metric.critical, metric.leave_critical))
+    if metric.warning is not None:
+        levels.append(Level(Status.WARNING, metric.warning, metric.leave_warning))
+    return levels
 
 
 def find(metric: Metric, level: Level, samples: Samples, text: str, now: datetime) -> Finding:
@@ -70,12 +71,13 @@ def find(metric: Metric, level: Level, samples: Samples, text: str, now: datetim
 
     """
     baseline: BaselineUsed | None = None
-    if any(limit.against is Against.BASELINE for limit in (level.limit, level.leave) if limit is not None):
+    leave = level.leave
+    if level.limit.against is Against.BASELINE or (leave is not None and leave.against is Against.BASELINE):
         found = baseline_of(metric, samples, now, level.limit.window if level.limit.span is Span.HELD else timedelta(0))
         if isinstance(found, str):
             return Finding(Broken.UNKNOWN, f"{level.limit.text}: {found}")
         baseline = found
-    if level.leave is None and metric.stay is None:
+    if leave is None and metric.stay is None:
         return condition(metric, level.limit, samples, text, now, baseline)
     return _replayed(metric, level, samples, text, now, baseline)
 
@@ -93,7 +95,7 @@ def condition(metric: Metric, limit: Limit, samples: Samples, text: str, now: da
         return _told(limit, windows.changed(samples), baseline)
     bounds = bounds_in(limit, metric.unit, baseline.value if baseline else None)
     if limit.span is None:
-        return _told(limit, windows.Seen(_yes(compare(limit.operator, samples[-1][1], bounds))), baseline)
+        return Finding(_yes(compare(limit.operator, samples[-1][1], bounds)), "", baseline)
     if metric.every is None:
         return Finding(Broken.UNKNOWN, f"{limit.text}: nothing says how often the metric is measured (every:)", baseline)
     if limit.operator is Operator.CHANGES:

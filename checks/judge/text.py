@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from fractions import Fraction
+from decimal import Decimal
 from functools import lru_cache
 
 from checks.judge.units import BINARY_SIZES, DECIMAL_SIZES, TIMES, Dimension, Unit, parse_unit, singular
@@ -14,6 +14,11 @@ _DAYS_FROM = 72 * 3600
 _TINY = 1e-300
 _HEX_DIGITS = 12  # 48 bits: a whole number that every float and every database keeps exactly
 _PARTS = (("d", 86400, "h", 3600), ("h", 3600, "min", 60), ("min", 60, "s", 1))
+# Every ratio of these tables is an exact decimal.
+_SECONDS = {name: Decimal(ratio.numerator) / ratio.denominator for name, ratio in TIMES.items()}
+_DECIMAL = {name: Decimal(int(ratio)) for name, ratio in DECIMAL_SIZES.items()}
+_BINARY = {"B": Decimal(1), **{name: Decimal(int(ratio)) for name, ratio in BINARY_SIZES.items()}}
+_MILLISECONDS_BELOW, _SECONDS_BELOW = Decimal("0.9995"), Decimal("59.95")
 
 
 @lru_cache(maxsize=4096)
@@ -56,13 +61,13 @@ def fingerprint(text: str) -> float:
 
 
 def _duration(size: float, unit: str) -> str:
-    seconds = Fraction(repr(size)) * TIMES[unit]
     if size == 0:
         return f"0 {unit}"
-    if seconds < Fraction("0.9995"):
+    seconds = Decimal(repr(size)) * _SECONDS[unit]
+    if seconds < _MILLISECONDS_BELOW:
         milliseconds = float(seconds * 1000)
         return f"{_significant(milliseconds)} ms" if milliseconds >= 0.01 else f"{_significant(milliseconds * 1000)} µs"
-    if seconds < Fraction("59.95"):
+    if seconds < _SECONDS_BELOW:
         return f"{_significant(float(seconds))} s"
     for name, whole, part_name, part in _PARTS:
         rounded = round(seconds / part) * part
@@ -73,10 +78,10 @@ def _duration(size: float, unit: str) -> str:
 
 
 def _data(size: float, unit: str) -> str:
-    sizes = {"B": Fraction(1), **BINARY_SIZES} if unit in BINARY_SIZES else DECIMAL_SIZES
-    amount = Fraction(repr(size)) * (DECIMAL_SIZES | BINARY_SIZES)[unit]
     if size == 0:
         return f"0 {unit}"
+    sizes = _BINARY if unit in BINARY_SIZES else _DECIMAL
+    amount = Decimal(repr(size)) * sizes[unit]
     names = list(sizes)
     at = max((number for number, name in enumerate(names) if amount >= sizes[name]), default=0)
     shown = _at_most_one_decimal(float(amount / sizes[names[at]]))
