@@ -12,11 +12,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks import judging, run
+from tests.benchmarks import fresh, run
 from tests.benchmarks.measuring import machine
 
 SUBJECTS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
-    "judge": lambda options: judging.measure(options.rounds),
+    "fresh": lambda options: fresh.measure(options.notebooks, options.rounds),
     "run": lambda options: run.measure(options.notebooks, options.rounds),
 }
 

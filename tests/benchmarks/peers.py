@@ -47,12 +47,12 @@ def nbclient_async(folder: Path, jobs: int) -> None:
 
 
 def jupyter_cache(folder: Path, _jobs: int) -> None:
-    """Execute by jupyter-cache's parallel executor, into an empty cache."""
+    """Execute by jupyter-cache's parallel executor, into an empty cache, or into the one that a third argument names."""
     from jupyter_cache import get_cache
     from jupyter_cache.executors import load_executor
 
     with tempfile.TemporaryDirectory() as out:
-        cache = get_cache(out)
+        cache = get_cache(sys.argv[4] if len(sys.argv) > 4 else out)
         for path in sorted(folder.glob("*.ipynb")):
             cache.add_nb_to_project(str(path))
         result = load_executor("local-parallel", cache=cache).run_and_cache()
