@@ -95,7 +95,9 @@ def measure(rounds: int) -> dict[str, Any]:
 
 
 def _metric(written: dict[str, Any]) -> Metric:
-    parts = {name: parse_limit(part) if name in ("warning", "critical", "green") else part for name, part in written.items()}
+    parts: dict[str, Any] = {
+        name: parse_limit(part) if name in ("warning", "critical", "green") else part for name, part in written.items()
+    }
     return Metric("bench", "it", "It", probe={}, **parts)
 
 
