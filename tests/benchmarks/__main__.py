@@ -12,11 +12,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks import fresh, run
+from tests.benchmarks import fresh, judging, run
 from tests.benchmarks.measuring import machine
 
 SUBJECTS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
     "fresh": lambda options: fresh.measure(options.notebooks, options.rounds),
+    "judge": lambda options: judging.measure(options.rounds),
     "run": lambda options: run.measure(options.notebooks, options.rounds),
 }
 
