@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 _SHARE = Domain(0.0, 100.0, certain=True)
 _AMOUNT = Domain(0.0, certain=True)
 _COUNT = Domain(0.0, whole=True, certain=True)
+_YES_OR_NO = Domain(0.0, 1.0, whole=True, certain=True)
 _DOMAINS: dict[str, dict[str, Domain]] = {
     "http": {
         "time": _AMOUNT,
@@ -21,7 +22,7 @@ _DOMAINS: dict[str, dict[str, Domain]] = {
         "status": Domain(100.0, 999.0, whole=True, certain=True),
         "redirects": _COUNT,
     },
-    "tls": {"chain": Domain(0.0, 1.0, whole=True, certain=True), "protocol": _AMOUNT},
+    "tls": {"chain": _YES_OR_NO, "host": _YES_OR_NO, "protocol": _AMOUNT},
     "redis": {
         "ping": _AMOUNT,
         "hit-rate": _SHARE,
@@ -31,7 +32,14 @@ _DOMAINS: dict[str, dict[str, Domain]] = {
         "save-age": _AMOUNT,
         "unsaved": _COUNT,
     },
-    "backup": {"age": _AMOUNT, "size": _AMOUNT, "shrinkage": Domain(high=100.0, certain=True), "bytes": _AMOUNT, "rows": _COUNT},
+    "backup": {
+        "age": _AMOUNT,
+        "size": _AMOUNT,
+        "shrinkage": Domain(high=100.0, certain=True),
+        "bytes": _AMOUNT,
+        "rows": _COUNT,
+        "restored": _COUNT,
+    },
     "command": {"exit": Domain(0.0, 255.0, whole=True, certain=True)},
     "file": {"age": _AMOUNT, "size": _AMOUNT, "count": _COUNT},
     "sql": {
@@ -42,7 +50,7 @@ _DOMAINS: dict[str, dict[str, Domain]] = {
         "vacuum-age": _AMOUNT,
         "unused-indexes": _COUNT,
     },
-    "log": {"count": _COUNT, "per-minute": _AMOUNT, "ratio": _SHARE},
+    "log": {"count": _COUNT, "per-minute": _AMOUNT, "ratio": _SHARE, "top": _COUNT},
     "host": {
         "disk": _SHARE,
         "inodes": _SHARE,
@@ -52,6 +60,9 @@ _DOMAINS: dict[str, dict[str, Domain]] = {
         "process-memory": _AMOUNT,
         "process-cpu": _AMOUNT,
         "process-uptime": _AMOUNT,
+        "process-files": _COUNT,
+        "process-files-share": _SHARE,
+        "open-files": _COUNT,
     },
     "git": {"tags": _COUNT, "ahead": _COUNT, "behind": _COUNT, "diverged": _COUNT, "age": _AMOUNT},
     "service": {"down": _COUNT, "restarts": _COUNT},

@@ -28,7 +28,8 @@ class HttpProbe(Declaration):
     """A request to a host that the environment's settings name, and what is taken from its answer.
 
     ``json`` takes the number at `select`, ``text`` the number in the first group of `match` (of a pattern without a
-    group: whether it is found), ``header`` the number in a header, or the age of the date in it. ``time`` is how long
+    group: whether it is found), ``header`` the number in a header, or the age of the date in it. Of a metric whose unit is
+    ``text`` they take the text there. ``time`` is how long
     `repeat` requests took: ``total`` to the last byte, or a `part` of it: ``dns``, ``connect``, ``tls``, or
     ``first-byte``, from the request sent to the head of the answer. ``availability`` is the share of `repeat` requests that
     were answered with a status below 400, ``status`` the HTTP status, ``redirects`` how many lead to the answer.
@@ -71,13 +72,15 @@ class HttpProbe(Declaration):
 class CommandProbe(Declaration):
     """A program with its arguments, never a shell; `take` says what of it is the value.
 
-    ``exit`` is its exit status; ``number`` the only number on its standard output; ``json`` the number at `select`.
-    With ``number`` and ``json`` an exit status other than 0 is no observation.
+    ``exit`` is its exit status; ``number`` the only number on its standard output; ``json`` the number at `select`, or the
+    text there; ``text`` the only line that it writes, of a metric whose unit is ``text``. But for ``exit``, an exit status
+    other than 0 is no observation. A setting whose value begins with ``-`` is given to the program only behind an argument
+    ``--``, so that it is never taken for an option.
     """
 
     kind: Literal["command"]
     argv: list[str] = Field(min_length=1)
-    take: Literal["exit", "number", "json"] = "exit"
+    take: Literal["exit", "number", "json", "text"] = "exit"
     select: str | None = None
     samples: str | None = Field(None, description="A JMESPath expression to how many samples the number at `select` rests on.")
     timeout: Duration = timedelta(seconds=10)
@@ -100,16 +103,19 @@ class FileProbe(Declaration):
     kind: Literal["file"]
     path: str = Field(description="A path or glob below a setting of the environment, such as {backups}/*.sql.gz.")
     measure: Literal["age", "size", "count"]
+    timeout: Duration = timedelta(seconds=10)
 
 
 class SqlProbe(Declaration):
     """One number from a database that is only read: an SQLite file, or PostgreSQL.
 
-    ``query`` is the answer of `query`, one row with one number, in the metric's unit. The others are what the database
-    says of itself: ``size``; and of PostgreSQL only ``slow-queries`` (how many take longer than `slower_than` on average,
-    by its extension pg_stat_statements), ``connections`` (their share of max_connections), ``lock-waits`` (processes that
-    wait for a lock), ``vacuum-age`` (the time since the table that was vacuumed longest ago was; one with rows that never
-    was makes it unknown) and ``unused-indexes`` (those that serve no constraint and were never scanned).
+    ``query`` is the answer of `query`, one row with one number in the metric's unit, or the text there where that is ``text``.
+    Of a row with several columns `column` names the one that is meant; the others are told beside it. The other measures are
+    what the database says of itself: ``size``; and of PostgreSQL only ``slow-queries`` (how many take longer than
+    `slower_than` on average, by its extension pg_stat_statements), ``connections`` (their share of max_connections),
+    ``lock-waits`` (processes that wait for a lock), ``vacuum-age`` (the time since the table that was vacuumed longest ago
+    was; one with rows that never was makes it unknown) and ``unused-indexes`` (those that serve no constraint and were never
+    scanned).
     A statement over its time is ended on the server too. What a function may do that a query calls is for the database's
     role to say: give it one that may only read.
     """
@@ -120,6 +126,7 @@ class SqlProbe(Declaration):
     )
     measure: Literal["query", "size", "slow-queries", "connections", "lock-waits", "vacuum-age", "unused-indexes"] = "query"
     query: str | None = None
+    column: str | None = Field(None, description="The column of the row that is the value, where it has several.")
     slower_than: Duration = Field(timedelta(seconds=1), alias="slower-than")
     timeout: Duration = timedelta(seconds=10)
 
@@ -127,6 +134,8 @@ class SqlProbe(Declaration):
     def _query_goes_with_its_measure(self) -> SqlProbe:
         if (self.measure == "query") != (self.query is not None):
             raise ValueError("expected `query:`, or another `measure:` than query in its place")
+        if self.column and self.measure != "query":
+            raise ValueError("expected no `column:`; it goes with `measure: query`")
         return self
 
 
@@ -156,6 +165,7 @@ class LogProbe(Declaration):
     message: str = Field("message", description="The JSON field that holds the message.")
     timezone: Timezone = Field("UTC", description="The zone of times that name none.")
     needs: int = Field(0, ge=0, description="A ratio or statistic of fewer lines than this is unknown.")
+    timeout: Duration = timedelta(seconds=20)
 
 
 class HostProbe(Declaration):
@@ -163,15 +173,20 @@ class HostProbe(Declaration):
 
     ``disk`` and ``inodes`` are the used share of the filesystem of `path`, ``memory`` and ``cpu`` the used share of the
     machine that holds it (cpu over one second), ``load`` the one-minute load per core; where `path` does not exist, it is
-    not the machine that is meant, and nothing is measured. ``process-memory`` is the resident size of the
-    process whose id the file `pid_file` holds, ``process-cpu`` its share of one core over one second and
-    ``process-uptime`` the time since it started.
+    not the machine that is meant, and nothing is measured. ``open-files`` is how many files all its processes hold open.
+    ``process-memory`` is the resident size of the process whose id the file `pid_file` holds, ``process-cpu`` its share of one
+    core over one second, ``process-uptime`` the time since it started, ``process-files`` how many files and connections it
+    holds open and ``process-files-share`` their share of as many as it may.
     """
 
     kind: Literal["host"]
-    measure: Literal["disk", "inodes", "memory", "cpu", "load", "process-memory", "process-cpu", "process-uptime"]
+    measure: Literal[
+        "disk", "inodes", "memory", "cpu", "load", "open-files",
+        "process-memory", "process-cpu", "process-uptime", "process-files", "process-files-share",
+    ]  # fmt: skip
     path: str = "/"
     pid_file: str | None = None
+    timeout: Duration = timedelta(seconds=10)
 
     @model_validator(mode="after")
     def _process_needs_a_pid(self) -> HostProbe:

@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, get_args
 
 from checks.catalogue.environment import MissingSetting, Settled
 from checks.errors import DataError
-from checks.judge import convert
+from checks.judge import TEXT_UNIT, convert, needed_since
 from checks.model import Metric, Observation, Unmeasured
+from checks.probes._steps import Step as Step
+from checks.probes._steps import kept_in
+from checks.probes._texts import masked
 
 if TYPE_CHECKING:
     from checks.catalogue.probe_kinds import Declaration
@@ -63,13 +66,14 @@ PROBES: dict[str, str] = {
 }
 
 
-def measure(metric: Metric, settled: Settled, now: datetime) -> Observation | Unmeasured:
+def measure(metric: Metric, settled: Settled, now: datetime, steps: list[Step] | None = None) -> Observation | Unmeasured:
     """Measure a metric by its declared probe.
 
     Args:
         metric: the metric; its probe is the declaration as written.
         settled: the settings of the environment to measure in.
         now: the time of the measurement, aware, in UTC.
+        steps: gets what happened on the way, secrets left out, for a person to read.
 
     Returns:
         The observation in the metric's unit, or why there is none. What the system does never raises.
@@ -81,24 +85,36 @@ def measure(metric: Metric, settled: Settled, now: datetime) -> Observation | Un
     declaration = _declaration(metric)
     started = time.perf_counter()
     try:
-        seen = _probe(declaration.kind)(declaration, settled, metric.unit, now)
+        with kept_in(steps, settled):
+            seen = _measured(metric, declaration, settled, now)
     except MissingSetting as error:
         return Unmeasured(f"{error.what}; {error.remedy}", now, time.perf_counter() - started, f"{declaration.kind} probe")
     except OSError as error:
         # Disks fail in more ways than a probe names.
-        reason = settled.mask(f"the {declaration.kind} probe could not read or connect: {error.strerror or error}")
+        reason = masked(settled, f"the {declaration.kind} probe could not read or connect: {error.strerror or error}")
         return Unmeasured(reason, now, time.perf_counter() - started, f"{declaration.kind} probe")
     if isinstance(seen, Unmeasured):
         return seen
+    if metric.unit == TEXT_UNIT and seen.unit != TEXT_UNIT:
+        reason = f"the {declaration.kind} probe gives a number here, and the metric's unit is {TEXT_UNIT}"
+        return Unmeasured(reason, now, seen.took, seen.source)
     try:
-        return dataclasses.replace(seen, value=convert(seen.value, seen.unit, metric.unit), unit=metric.unit)
+        past = tuple((at, convert(value, seen.unit, metric.unit)) for at, value in seen.past)
+        return dataclasses.replace(seen, value=convert(seen.value, seen.unit, metric.unit), unit=metric.unit, past=past)
     except DataError as error:
         return Unmeasured(f"the probe's answer does not fit the metric's unit: {error.what}", now, seen.took, seen.source)
 
 
-def _probe(kind: str) -> Probe[Any]:
-    found: Probe[Any] = import_module(PROBES[kind]).probe
-    return found
+def _measured(metric: Metric, declaration: Any, settled: Settled, now: datetime) -> Observation | Unmeasured:
+    """What the kind's module gives; where it can `recall` and the metric's limits look back, with the source's own history."""
+    module = import_module(PROBES[declaration.kind])
+    since = needed_since(metric, now) if metric.every is not None and hasattr(module, "recall") else None
+    seen: Observation | Unmeasured
+    if since is None:
+        seen = module.probe(declaration, settled, metric.unit, now)
+    else:
+        seen = module.recall(declaration, settled, metric.unit, now, since, metric.every)
+    return seen
 
 
 @lru_cache(maxsize=1)

@@ -13,7 +13,11 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
+from checks.judge import format_value
+from checks.probes._causes import why
+from checks.probes._steps import note
 from checks.probes._support import BYTE_CAP, clipped
+from checks.probes._targets import refuse_inward, without_userinfo
 
 if TYPE_CHECKING:
     import httpx
@@ -133,10 +137,15 @@ class Api:
             raise TimeoutError
         common = {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": _VERSION, "User-Agent": "proofbook"}
         secret = {"Authorization": f"Bearer {self._token}"} if self._token else {}
-        body = bytearray()
+        body, shown = bytearray(), without_userinfo(address)
         try:
             with self._client.stream(
-                method, address, headers={**common, **secret, **headers}, content=content, timeout=min(left, _STEP_SECONDS)
+                method,
+                address,
+                headers={**common, **secret, **headers},
+                content=content,
+                timeout=min(left, _STEP_SECONDS),
+                extensions={"trace": self._look_at},
             ) as response:
                 for block in response.iter_bytes():
                     body += block
@@ -144,11 +153,21 @@ class Api:
                         raise NoAnswer(f"the answer has more than {BYTE_CAP // 10**6} MB")
                     if time.monotonic() > self._ends:
                         raise TimeoutError
+                left_over = response.headers.get("x-ratelimit-remaining")
+                limit = f", {left_over} requests left until the rate limit" if left_over else ""
+                note(f"{method} {shown}: HTTP status {response.status_code}, {format_value(len(body), 'B')}{limit}")
                 return response.status_code, response.headers, bytes(body)
         except (httpx.TimeoutException, TimeoutError) as error:
             raise TimeoutError from error
         except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
-            raise NoAnswer(f"no answer: {clipped(str(error), 100) or type(error).__name__}") from error
+            raise NoAnswer(f"no answer: {why(error) or clipped(str(error), 100) or type(error).__name__}") from error
+
+    def _look_at(self, event: str, info: Mapping[str, Any]) -> None:
+        """See whom a connection has reached, before anything is said to it."""
+        if event == "connection.connect_tcp.complete":
+            address = str(info["return_value"].get_extra_info("server_addr")[0])
+            refuse_inward(urlsplit(self._base).hostname or "", [address])
+            note(f"connected to {address}")
 
     def _document(self, status: int, headers: Mapping[str, str], body: bytes, path: str) -> Any:
         if status in (403, 429) and (ends := self._limit_ends(headers)):

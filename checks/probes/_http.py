@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
-import socket
 import ssl
 import time
 import zlib
@@ -14,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from checks.catalogue.environment import Settled
 from checks.judge import format_value
+from checks.probes._causes import caused_by, why
+from checks.probes._steps import note
 from checks.probes._support import BYTE_CAP, clipped, within
-from checks.probes._targets import NoTarget, refuse_strangers, without_userinfo
+from checks.probes._targets import NoTarget, addresses_of, is_address, refuse_strangers, without_userinfo
 
 if TYPE_CHECKING:
     import httpx
@@ -127,8 +127,10 @@ class _Trace:
             self._marks[part] = now
         elif name == "connection.connect_tcp.complete":
             self.times.connect = now - self._marks[part]
+            note(f"connected in {format_value(self.times.connect, 's')}")
         elif name == "connection.start_tls.complete":
             self.times.tls = now - self._marks[part]
+            note(f"agreed on encryption in {format_value(self.times.tls, 's')}")
         elif name == "http11.receive_response_headers.complete":
             self.times.first_byte = now - self._marks[part]
 
@@ -193,6 +195,7 @@ async def _follow(request: Request, contexts: dict[str, ssl.SSLContext]) -> Answ
             return NoAnswer(f"it redirects to {clipped(without_userinfo(following), 100)}, which is not encrypted")
         if beyond != target and (beyond.host, target.port, beyond.port) != (target.host, 80, 443):
             headers = {}  # what the declaration tells its own server is not told to another
+        note(f"redirected to {without_userinfo(following)}")
         url = following
     return NoAnswer(f"it redirects more than {request.follows} times")
 
@@ -206,6 +209,7 @@ async def _once(request: Request, url: httpx.URL, headers: Mapping[str, str], co
     trace = _Trace()
     addresses = await _addresses(url, trace)
     # Proxies and .netrc of whoever runs this change no figure. asyncio.timeout covers every phase at once.
+    note(f"asking {request.method} {without_userinfo(str(url))}" + (f" with {', '.join(headers)}" if headers else ""))
     async with httpx.AsyncClient(timeout=None, trust_env=False, verify=verify) as client:  # noqa: S113 - see above
         for number, address in enumerate(addresses, 1):
             extensions: dict[str, Any] = {"trace": trace, "sni_hostname": url.raw_host.decode("ascii")}
@@ -218,21 +222,18 @@ async def _once(request: Request, url: httpx.URL, headers: Mapping[str, str], co
                 ) as response:
                     return await _read(response, trace)
             except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-                if number == len(addresses) or _caused_by(error, ssl.SSLError):
+                note(f"no connection to {address}: {why(error) or 'not in time'}")
+                if number == len(addresses) or caused_by(error, ssl.SSLError):
                     raise
     raise Hopeless("the host's name is not known")
 
 
 async def _addresses(url: httpx.URL, trace: _Trace) -> list[str]:
     """The host's addresses, looked up once, so that what was allowed is what is asked."""
-    try:
-        return [str(ipaddress.ip_address(url.host))]
-    except ValueError:
-        pass  # a name
-    host, loop = url.raw_host.decode("ascii"), asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host, url.port or 80, type=socket.SOCK_STREAM)
-    trace.times.dns = time.perf_counter() - trace.began
-    return list(dict.fromkeys(str(address[0]) for *_, address in found))
+    found = await addresses_of(url.raw_host.decode("ascii").strip("[]"))
+    if not is_address(url.host):
+        trace.times.dns = time.perf_counter() - trace.began
+    return found
 
 
 async def _read(response: httpx.Response, trace: _Trace) -> Answer:
@@ -243,6 +244,9 @@ async def _read(response: httpx.Response, trace: _Trace) -> Answer:
             raise Hopeless(_TOO_MUCH)
     trace.times.total = time.perf_counter() - trace.began
     headers = {name.lower(): value for name, value in response.headers.items()}
+    note(f"HTTP status {response.status_code}, the head after {format_value(trace.times.first_byte or 0, 's')}")
+    kind = headers.get("content-type", "without a content type")
+    note(f"{format_value(len(body), 'B')}, {kind}, all in {format_value(trace.times.total, 's')}")
     return Answer(response.status_code, headers, unpacked(bytes(body), headers), trace.times)
 
 
@@ -283,30 +287,8 @@ def _context(authority: str | None) -> ssl.SSLContext:
         raise Hopeless(f"the authorities in {authority} cannot be read: {getattr(error, 'strerror', None) or error}") from error
 
 
-def _caused_by(error: BaseException, kind: type[BaseException]) -> bool:
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, kind):
-            return True
-        cause = cause.__cause__ or cause.__context__
-    return False
-
-
 def _why(error: BaseException) -> str:
-    """The cause of a failed request in plain words; httpx keeps it in the chain of causes."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, ConnectionRefusedError):
-            return "the connection was refused"
-        if isinstance(cause, ConnectionResetError | BrokenPipeError):
-            return "the connection was reset"
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return f"the certificate is not valid: {cause.verify_message}"
-        if isinstance(cause, ssl.SSLError):
-            return f"TLS failed: {cause.reason or 'no reason given'}"
-        if isinstance(cause, socket.gaierror):
-            return "the host's name is not known"
-        cause = cause.__cause__ or cause.__context__
+    """The cause of a failed request in plain words."""
     name = type(error).__name__
     known = {
         "RemoteProtocolError": "the server broke off or did not speak HTTP",
@@ -315,4 +297,4 @@ def _why(error: BaseException) -> str:
         "UnsupportedProtocol": "this is no http or https address",
         "LocalProtocolError": "the request is not valid HTTP",
     }
-    return known.get(name, f"{name}: {clipped(str(error), 100)}")
+    return why(error) or known.get(name, f"{name}: {clipped(str(error), 100)}")

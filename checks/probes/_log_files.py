@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from checks.probes._steps import note
+
 _BLOCK = 1 << 18
 _LINE_CAP = 10_000_000
 _TRIES = 3
@@ -178,6 +180,7 @@ def read_log(path: Path, budget: Budget, since: float, reader: Callable[[], R]) 
 
 def _read(path: Path, budget: Budget, since: float, reader: R) -> R:
     descriptor = opened(path)
+    note(f"reading {path} from its end")
     try:
         current = identity(os.fstat(descriptor))
         reader.backwards(lines_from_the_end(descriptor, budget))
@@ -205,6 +208,7 @@ def _read(path: Path, budget: Budget, since: float, reader: R) -> R:
             if status.st_mtime < since:
                 reader.reached_back = status.st_size > 0
                 break
+            note(f"reading {sibling.name}")
             if sibling.suffix == ".gz":
                 reader.forwards(lines_unpacked(sibling, budget))
             else:

@@ -8,8 +8,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from checks.judge import format_value
 from checks.model import Observation, Unmeasured
 from checks.probes._postgresql_measures import MEASURES, Figure, NoFigure
+from checks.probes._rows import value_of
+from checks.probes._steps import note
 from checks.probes._support import Measuring, clipped, within
 
 if TYPE_CHECKING:
@@ -86,24 +89,26 @@ def _measure(
     patience = max(2, int(ends - time.monotonic()) + 1)
     connection = psycopg.connect(_plain(database), connect_timeout=patience, application_name="proofbook", autocommit=True)
     session.connection = connection
+    note(f"connected to {shown}, version {connection.info.server_version // 10000}")
     with connection:
         left = max(1, int(1000 * (ends - time.monotonic())))
         for name, value in (("statement_timeout", left), ("lock_timeout", 0), ("idle_in_transaction_session_timeout", 2 * left)):
             connection.execute("SELECT set_config(%s, %s, false)", (name, str(value)))
         connection.execute("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY")
+        note(f"the session only reads, and a statement ends after {format_value(left, 'ms')}")
         if declaration.measure == "query":
-            return _number(connection, str(declaration.query), shown, measuring, unit)
+            return _value(connection, declaration, shown, measuring, unit)
         measure: Callable[[psycopg.Connection[Any], float], Figure] = MEASURES[declaration.measure]
         figure = measure(connection, declaration.slower_than.total_seconds())
         return measuring.gave(figure.value, figure.unit, figure.detail, samples=figure.samples)
 
 
-def _number(
-    connection: psycopg.Connection[Any], query: str, shown: str, measuring: Measuring, unit: str
+def _value(
+    connection: psycopg.Connection[Any], declaration: SqlProbe, shown: str, measuring: Measuring, unit: str
 ) -> Observation | Unmeasured:
     from decimal import Decimal
 
-    query = query.strip().rstrip(";")
+    query = str(declaration.query).strip().rstrip(";")
     if not query.lstrip("( \n\t").lower().startswith(_READS):
         return measuring.failed(f"the query on {shown} was not answered: it may only read")
     with connection.transaction():
@@ -111,14 +116,9 @@ def _number(
         # up two rows, however many there are. Asking for binary answers keeps to the protocol of single statements.
         connection.execute(b"DECLARE proofbook NO SCROLL CURSOR FOR " + query.encode(), binary=True)
         cursor = connection.execute("FETCH 2 FROM proofbook", binary=True)
-        columns, rows = len(cursor.description or ()), cursor.fetchall()
-    if not rows:
-        return measuring.failed(f"the query on {shown} gave no row")
-    if len(rows) > 1 or columns != 1:
-        shape = f"{columns} columns" if columns != 1 else "more than one row"
-        return measuring.failed(f"the query on {shown} gave {shape}, not one number")
-    value = rows[0][0]
-    return measuring.gave(float(value) if isinstance(value, Decimal) else value, unit, name="the query's answer")
+        columns, rows = [described.name for described in cursor.description or ()], cursor.fetchall()
+    plain = [[float(value) if isinstance(value, Decimal) else value for value in row] for row in rows]
+    return value_of(plain, columns, declaration.column, shown, measuring, unit)
 
 
 def _cancel(session: _Session) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import selectors
+import shlex
 import signal
 import subprocess
 import time
@@ -12,7 +13,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+from checks.judge import format_value
 from checks.model import Unmeasured
+from checks.probes._steps import note
 from checks.probes._support import BYTE_CAP, Measuring, clipped
 
 _BLOCK = 65536
@@ -62,8 +65,13 @@ def run(
         )
     except FileNotFoundError:
         return measuring.failed(f"the program {argv[0]} is not found")
+    except PermissionError as error:
+        if folder is not None and error.filename == folder:
+            return measuring.failed(f"the folder {folder} may not be entered")
+        return measuring.failed(f"the program {argv[0]} cannot be started: {error.strerror}")
     except (OSError, ValueError) as error:
         return measuring.failed(f"the program {argv[0]} cannot be started: {getattr(error, 'strerror', None) or error}")
+    note(f"started {clipped(shlex.join(argv), 240)}")
     deadline = time.monotonic() + seconds
     with process:
         try:
@@ -75,6 +83,9 @@ def run(
             return measuring.late(seconds)
         finally:
             _end_all(process)
+    note(f"{argv[0]} ended with exit status {process.returncode}, wrote {format_value(len(output), 'B')}")
+    if errors.strip():
+        note(f"its last words: {last_line(errors)}")
     return Ended(process.returncode, output, errors)
 
 

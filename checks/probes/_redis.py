@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import socket
-import ssl
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
+from checks.probes._causes import caused_by, why
+from checks.probes._steps import note
 from checks.probes._support import BYTE_CAP, clipped
+from checks.probes._targets import refuse_inward
 
 if TYPE_CHECKING:
     from redis.connection import Connection
@@ -84,6 +86,7 @@ class RedisServer:
 
         """
         reply = self._asked("PING")
+        note(f"PING was answered by {clipped(repr(reply), 40)}")
         if reply != b"PONG":
             raise NoReply(f"it answered PING by {clipped(repr(reply), 40)}")
 
@@ -99,6 +102,7 @@ class RedisServer:
         if not isinstance(reply, bytes):
             raise NoReply(f"it answered INFO by {clipped(repr(reply), 40)}")
         lines = reply.decode("utf-8", "replace").splitlines()
+        note(f"INFO gave {len(lines)} lines")
         return {name: value for name, colon, value in (line.partition(":") for line in lines) if colon}
 
     def close(self) -> None:
@@ -143,13 +147,20 @@ def _connection(url: str, authority: str | None, ends: float) -> Connection:
     if parts.scheme not in ("redis", "rediss") or not host:
         raise NoReply("this is no redis or rediss address")
 
+    def bounded(connected: socket.socket) -> _Bounded:
+        # Nothing was said yet, not even a password.
+        address = connected.getpeername()[0]
+        refuse_inward(host, [address])
+        note(f"connected to {address}, port {port}")
+        return _Bounded(connected, ends)
+
     class Plain(Connection):
         def _connect(self) -> Any:
-            return _Bounded(super()._connect(), ends)  # type: ignore[no-untyped-call]
+            return bounded(super()._connect())  # type: ignore[no-untyped-call]
 
     class Encrypted(SSLConnection):
         def _connect(self) -> Any:
-            return _Bounded(super()._connect(), ends)  # type: ignore[no-untyped-call]
+            return bounded(super()._connect())  # type: ignore[no-untyped-call]
 
     remaining = max(0.001, ends - time.monotonic())
     options: dict[str, Any] = {
@@ -169,19 +180,8 @@ def _connection(url: str, authority: str | None, ends: float) -> Connection:
 
 
 def _why(error: BaseException) -> str:
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, ConnectionRefusedError):
-            return "the connection was refused"
-        if isinstance(cause, ConnectionResetError | BrokenPipeError):
-            return "the connection was reset"
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return f"the certificate is not valid: {cause.verify_message}"
-        if isinstance(cause, ssl.SSLError):
-            return f"TLS failed: {cause.reason or 'no reason given'}"
-        if isinstance(cause, socket.gaierror):
-            return "the host's name is not known"
-        if isinstance(cause, FileNotFoundError):
-            return "the authorities cannot be read"
-        cause = cause.__cause__ or cause.__context__
+    if words := why(error):
+        return words
+    if caused_by(error, FileNotFoundError):
+        return "the authorities cannot be read"
     return clipped(str(error), 120) or type(error).__name__

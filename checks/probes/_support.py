@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import json
 import math
 import statistics
@@ -11,16 +12,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
-from urllib.parse import quote, quote_plus
 
 from checks.catalogue.environment import Settled
-from checks.judge import format_value
+from checks.judge import TEXT_UNIT, fingerprint, format_value
 from checks.model import Observation, Unmeasured
+from checks.probes._steps import note
+from checks.probes._texts import clipped as clipped
+from checks.probes._texts import masked as masked
 
 BYTE_CAP = 10_000_000
 """The most bytes that an answer or an output may have; more is no observation."""
 
 T = TypeVar("T")
+_LONGEST = 500
+_LONGEST_TEXT = 2000  # what a pattern looks at
 _PERCENTILES = {"p50": 50, "p95": 95, "p99": 99}
 
 
@@ -44,6 +49,8 @@ class Measuring:
     ) -> Observation | Unmeasured:
         """The observation, if the value is a finite number or a boolean; otherwise what it is instead.
 
+        Of a metric whose unit is ``text`` it is a text, a number or a boolean as JSON writes it.
+
         Args:
             value: what was found.
             unit: the unit it is in.
@@ -52,6 +59,8 @@ class Measuring:
             samples: how many requests, lines or rows the value rests on, where they were counted.
 
         """
+        if unit == TEXT_UNIT:
+            return self._text(value, name, samples)
         if not isinstance(value, bool | int | float):
             return self.failed(f"{name} is {_kind_of(value)}, not a number, in {self.source}")
         try:
@@ -60,7 +69,16 @@ class Measuring:
             return self.failed(f"{name} is too large for a number in {self.source}")
         if not math.isfinite(number):
             return self.failed(f"{name} is {'not a number' if math.isnan(number) else 'infinite'} in {self.source}")
+        note(f"{name} is {format_value(number, unit)}")
         return Observation(number, unit, self.now, self._took(), self._told(self.source), self._told(detail), samples)
+
+    def _text(self, value: object, name: str, samples: int | None) -> Observation | Unmeasured:
+        if not isinstance(value, str | bool | int | float):
+            return self.failed(f"{name} is {_kind_of(value)}, not a text, in {self.source}")
+        text = masked(self.settled, value if isinstance(value, str) else json.dumps(value))
+        note(f"{name} is the text {clipped(text, 80)!r}")
+        shown = clipped(text, _LONGEST_TEXT)
+        return Observation(fingerprint(text), TEXT_UNIT, self.now, self._took(), self._told(self.source), shown, samples)
 
     def failed(self, reason: str) -> Unmeasured:
         """That there is no observation, and why."""
@@ -74,27 +92,7 @@ class Measuring:
         return time.perf_counter() - self.started
 
     def _told(self, text: str) -> str:
-        return clipped(masked(self.settled, text), 500)
-
-
-def masked(settled: Settled, text: str) -> str:
-    """The text without any secret, also where one stands URL-encoded or JSON-escaped."""
-    forms = {
-        form
-        for secret in settled.secrets
-        for form in (quote(secret, safe=""), quote(secret), quote_plus(secret), json.dumps(secret)[1:-1])
-    }
-    text = settled.mask(text)
-    for form in sorted(forms, key=len, reverse=True):
-        text = text.replace(form, "•••")
-    return text
-
-
-def clipped(text: str, length: int = 120) -> str:
-    """The text on one line of at most `length` characters, without control characters or lone surrogates."""
-    line = " ".join(text.encode("utf-8", "replace").decode().split())
-    line = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in line)
-    return line if len(line) <= length else line[: length - 1] + "…"
+        return clipped(masked(self.settled, text), _LONGEST)
 
 
 def within(seconds: float, work: Callable[[], T]) -> T:
@@ -118,7 +116,9 @@ def within(seconds: float, work: Callable[[], T]) -> T:
             # It is raised again below, in the thread that asked.
             errors.append(error)
 
-    thread = threading.Thread(target=do, name="probe", daemon=True)
+    # What is noted on the way belongs to the measurement that waits.
+    context = contextvars.copy_context()
+    thread = threading.Thread(target=lambda: context.run(do), name="probe", daemon=True)
     thread.start()
     thread.join(seconds)
     if errors:
@@ -161,6 +161,8 @@ def select(expression: str, document: Any, measuring: Measuring, unit: str) -> O
     except (JMESPathError, ValueError, TypeError, RecursionError) as error:
         return measuring.failed(f"`{expression}` cannot be looked up in {measuring.source}: {clipped(str(error))}")
     if found is None:
+        if isinstance(document, dict):
+            note(f"the document's members are {', '.join(list(map(str, document))[:20])}")
         return measuring.failed(f"{expression} is missing in the answer of {measuring.source.rsplit(' → ', 1)[0]}")
     return measuring.gave(found, unit, name=expression)
 

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import ipaddress
 import re
+import socket
+from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
 from checks.catalogue.environment import Settled
+from checks.probes._steps import note
 
 DEFAULT_PORTS = {"http": 80, "https": 443, "redis": 6379, "rediss": 6379}
 """The port that an address without one means, by its scheme."""
 
 _LAST_PORT = 65535
+# Where clouds tell a machine its credentials, as far as they don't do so at a link-local address.
+_METADATA = frozenset({"fd00:ec2::254", "100.100.100.200", "168.63.129.16", "192.0.0.192"})
 _HOST = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]"
 _BARE = re.compile(rf"({_HOST})(?::(\d{{1,5}}))?")
 
@@ -76,6 +83,50 @@ def refuse_strangers(address: str, settled: Settled) -> Target:
         if named.port is None or named.port == wanted.port or encrypted:
             return wanted
     raise NoTarget(f"{wanted} is no host of the environment {settled.environment}; only what its settings name is asked")
+
+
+def is_address(host: str) -> bool:
+    """Whether a host is an address, not a name."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+async def addresses_of(host: str) -> list[str]:
+    """The addresses of a host, looked up once, so that what was allowed is what is asked.
+
+    Raises:
+        NoTarget: one of them is an address that no service has.
+        OSError: the name is not known.
+
+    """
+    if is_address(host):
+        return [host]
+    found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    addresses = list(dict.fromkeys(str(address[0]) for *_, address in found))
+    note(f"{host} is {', '.join(addresses)}")
+    refuse_inward(host, addresses)
+    return addresses
+
+
+def refuse_inward(host: str, addresses: Iterable[str]) -> None:
+    """Refuse a name that leads to link-local, multicast or unspecified addresses, or to where clouds keep credentials.
+
+    Who answers for a name may let it lead anywhere; an environment that means such an address names the address itself.
+
+    Raises:
+        NoTarget: one of them is such an address.
+
+    """
+    if is_address(host):
+        return
+    for text in addresses:
+        address = ipaddress.ip_address(text.partition("%")[0])
+        plain = getattr(address, "ipv4_mapped", None) or address
+        if plain.is_link_local or plain.is_multicast or plain.is_unspecified or str(plain) in _METADATA:
+            raise NoTarget(f"the name {host} leads to {text}, where no service of an environment is; it is not asked")
 
 
 def without_userinfo(url: str) -> str:

@@ -19,6 +19,7 @@ from checks.model import Observation, Unmeasured
 from checks.probes._dumps import Kind, NotWhole, Reading, Rows, told, unpacked
 from checks.probes._poured import ProgramMissing
 from checks.probes._restores import PostgresqlScratch, ScratchUnfit, restored_by_sqlite, rows_of_archive
+from checks.probes._steps import note
 from checks.probes._support import Measuring, within
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ def _measure(
 ) -> Observation | Unmeasured:
     backups = _newest_first(declaration.path, settled)
     newest, named = backups[0], backups[0].path.name
+    note(f"{len(backups)} backups match; {named} is the newest, {format_value(newest.size, 'B')}")
     age = measuring.now.timestamp() - newest.written
     if age < -_CLOCK_SLACK:
         return measuring.failed(f"{named} was written {format_value(-age, 's')} in the future; one of the clocks is wrong")
@@ -105,6 +107,7 @@ def _read(
 ) -> Observation | Unmeasured:
     reading = Reading(_RESTORE_CAP if declaration.measure == "restored" else _READ_CAP, ends)
     kind, chunks = told(unpacked(newest.path, reading))
+    note(f"it is {kind.value}")
     if declaration.measure == "bytes":
         _read_to_the_end(kind, chunks, ends)
         return measuring.gave(reading.read, "B", f"{old}, {kind.value}")

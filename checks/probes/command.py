@@ -27,6 +27,10 @@ def probe(declaration: CommandProbe, settled: Settled, unit: str, now: datetime)
     measuring = Measuring(
         now, clipped(shlex.join(argv), 200) + (f" → {declaration.select}" if declaration.select else ""), settled
     )
+    if taken := _taken_for_an_option(declaration.argv, argv):
+        return measuring.failed(
+            f"{clipped(taken, 60)} would be an option for {argv[0]}, and comes from a setting; write `--` before it in argv"
+        )
     ended = run(argv, declaration.timeout.total_seconds(), measuring)
     if isinstance(ended, Unmeasured):
         return ended
@@ -38,6 +42,8 @@ def probe(declaration: CommandProbe, settled: Settled, unit: str, now: datetime)
         said = last_line(ended.errors)
         return measuring.failed(f"{argv[0]} ended with exit status {ended.status}" + (f": {said}" if said else ""))
     text = ended.output.decode("utf-8", "replace")
+    if declaration.take == "text":
+        return _only_line(text, measuring, unit)
     if declaration.take == "number":
         return _only_number(text, measuring, unit)
     try:
@@ -45,6 +51,24 @@ def probe(declaration: CommandProbe, settled: Settled, unit: str, now: datetime)
     except (ValueError, RecursionError):
         return measuring.failed(f"the output of {argv[0]} is not JSON: {clipped(text, 60) or 'it is empty'}")
     return counted(select(str(declaration.select), document, measuring, unit), declaration.samples, document, measuring)
+
+
+def _taken_for_an_option(declared: list[str], argv: list[str]) -> str | None:
+    """An argument that only its setting's value makes begin with a dash, and that no ``--`` stands before."""
+    for written, argument in zip(declared, argv, strict=True):
+        if written == "--":
+            return None
+        if argument.startswith("-") and not written.startswith("-"):
+            return argument
+    return None
+
+
+def _only_line(text: str, measuring: Measuring, unit: str) -> Observation | Unmeasured:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if len(lines) != 1:
+        found = f"{len(lines)} lines" if lines else "no line"
+        return measuring.failed(f"{found} in the output of {measuring.source}, not one: {clipped(text, 60) or 'it is empty'}")
+    return measuring.gave(lines[0], unit, name="the line")
 
 
 def _only_number(text: str, measuring: Measuring, unit: str) -> Observation | Unmeasured:

@@ -6,19 +6,19 @@ import dataclasses
 import glob
 import os
 import stat
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from checks.catalogue.environment import Settled
 from checks.judge import format_value
 from checks.model import Observation, Unmeasured
+from checks.probes._steps import note
 from checks.probes._support import Measuring, within
 
 if TYPE_CHECKING:
     from checks.catalogue.probe_kinds import FileProbe
 
-_DEADLINE = 10.0
 # A file written after `now` was taken is new, not from the future; beyond this one of the clocks is wrong.
 _CLOCK_SLACK = 60.0
 
@@ -29,10 +29,11 @@ def probe(declaration: FileProbe, settled: Settled, unit: str, now: datetime) ->
     # A setting is a place, not a pattern: its brackets and stars stand for themselves.
     literal = dataclasses.replace(settled, values={name: glob.escape(value) for name, value in settled.values.items()})
     measuring = Measuring(now, f"{declaration.measure} of {settled.fill(declaration.path)}", settled)
+    seconds = declaration.timeout.total_seconds()
     try:
-        return within(_DEADLINE, lambda: _measure(declaration, literal.fill(declaration.path), measuring))
+        return within(seconds, lambda: _measure(declaration, literal.fill(declaration.path), measuring))
     except TimeoutError:
-        return measuring.late(_DEADLINE)
+        return measuring.late(seconds)
     except OSError as error:
         return measuring.failed(f"{error.filename or settled.fill(declaration.path)}: {error.strerror or error}")
 
@@ -42,11 +43,13 @@ def _measure(declaration: FileProbe, pattern: str, measuring: Measuring) -> Obse
     with os.scandir(folder):
         pass  # glob() takes a folder that is missing or may not be read for an empty one
     files = list(_files(pattern, folder))
+    note(f"{len(files)} files match {_shown(pattern)}")
     if declaration.measure == "count":
         return measuring.gave(len(files), "")
     if not files:
         return measuring.failed(f"no file matches {_shown(pattern)}, so there is no {declaration.measure}")
     path, newest = max(files, key=lambda entry: (entry[1].st_mtime, entry[0]))
+    note(f"{path.name} is the newest, of {datetime.fromtimestamp(newest.st_mtime, UTC):%Y-%m-%d %H:%M:%S} UTC")
     of_how_many = f"{path.name}, the newest of {len(files)}" if len(files) > 1 else path.name
     if declaration.measure == "size":
         return measuring.gave(newest.st_size, "B", of_how_many)

@@ -60,6 +60,8 @@ def probe(declaration: GitProbe, settled: Settled, unit: str, now: datetime) -> 
     try:
         if not Path(folder).is_dir():
             return measuring.failed(f"the folder {folder} does not exist")
+        if not os.access(folder, os.R_OK | os.X_OK, effective_ids=True):
+            return measuring.failed(f"the folder {folder} may not be read")
         repository.ask("rev-parse", "--git-dir")
         match declaration.measure:
             case "tags":

@@ -64,7 +64,7 @@ def probe(declaration: GithubProbe, settled: Settled, unit: str, now: datetime) 
         return within(seconds + 1, work)
     except TimeoutError:
         return measuring.late(seconds)
-    except NoAnswer as error:
+    except (NoAnswer, NoTarget) as error:
         return measuring.failed(f"{error}: {measuring.source}")
     except (KeyError, TypeError, ValueError, AttributeError, IndexError):
         return measuring.failed(f"the answer does not have the shape of GitHub's: {measuring.source}")

@@ -8,6 +8,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, assert_never
 
 from checks.catalogue.environment import Settled
+from checks.judge import TEXT_UNIT
 from checks.judge.pattern import compile_pattern
 from checks.model import Observation, Unmeasured
 from checks.probes._counted import counted
@@ -93,6 +94,8 @@ def _header(answer: Answer, declaration: HttpProbe, measuring: Measuring, unit: 
         return measuring.failed(f"the header {name} is missing in the answer of {measuring.source.rsplit(' → ', 1)[0]}")
     if declaration.match:
         return _found(value, f"the header {name}", declaration, measuring, unit)
+    if unit == TEXT_UNIT:
+        return measuring.gave(value, unit, name=f"the header {name}")
     try:
         return measuring.gave(float(value), _HEADER_UNITS.get(name, unit), name=f"the header {name}")
     except ValueError:
@@ -108,14 +111,18 @@ def _header(answer: Answer, declaration: HttpProbe, measuring: Measuring, unit: 
 
 
 def _found(text: str, what: str, declaration: HttpProbe, measuring: Measuring, unit: str) -> Observation | Unmeasured:
-    """The number in the pattern's first group; of a pattern without a group, whether it is found."""
+    """The number or text in the pattern's first group; of a pattern without a group, whether it is found, or the text found."""
     pattern = str(declaration.match)
     compiled = compile_pattern(pattern, lines=True)
     groups = compiled.search(text)
-    if compiled.groups == 0:
+    if compiled.groups == 0 and unit == TEXT_UNIT and groups:
+        return measuring.gave(groups[0], unit, name=what)
+    if compiled.groups == 0 and unit != TEXT_UNIT:
         return measuring.gave(groups is not None, "", clipped(str(groups[0]), 60) if groups else "")
-    if groups is None or groups[1] is None:
+    if groups is None or compiled.groups == 0 or groups[1] is None:
         return measuring.failed(f"{what} has nothing that matches {pattern}: {measuring.source}")
+    if unit == TEXT_UNIT:
+        return measuring.gave(groups[1], unit, name=what)
     try:
         return measuring.gave(float(groups[1].strip()), unit, clipped(str(groups[0]), 60), name=what)
     except ValueError:

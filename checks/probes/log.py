@@ -16,12 +16,12 @@ from checks.judge.pattern import compile_pattern
 from checks.model import Observation, Unmeasured
 from checks.probes._log_files import Budget, LogUnreadable, read_log
 from checks.probes._log_lines import Line, Lines, Order, template
-from checks.probes._support import Measuring, clipped, statistic
+from checks.probes._steps import note
+from checks.probes._support import Measuring, clipped, statistic, within
 
 if TYPE_CHECKING:
     from checks.catalogue.probe_kinds import LogProbe
 
-_DEADLINE = 20.0
 _BYTES = 1_000_000_000
 # Writers that share a log do not write in perfect order, and one line may bear a wrong date: this many lines in a row
 # that lie before the window end the reading.
@@ -67,10 +67,14 @@ def probe(declaration: LogProbe, settled: Settled, unit: str, now: datetime) -> 
     path = Path(settled.fill(declaration.path))
     window = declaration.window.total_seconds()
     measuring = Measuring(now, f"{path}, last {format_value(window, 's')}", settled)
+    seconds = declaration.timeout.total_seconds()
     try:
-        budget = Budget(_BYTES, time.monotonic() + _DEADLINE)
+        budget = Budget(_BYTES, time.monotonic() + seconds)
         start = (now - declaration.window).timestamp()
-        reader = read_log(path, budget, start, lambda: _Reader(declaration, now))
+        # The budget ends what reads; the thread ends the wait for a disk that does not answer.
+        reader = within(seconds + 1, lambda: read_log(path, budget, start, lambda: _Reader(declaration, now)))
+    except TimeoutError:
+        return measuring.late(seconds)
     except FileNotFoundError as error:
         return measuring.failed(f"the log {error.filename or path} does not exist")
     except OSError as error:
@@ -78,6 +82,8 @@ def probe(declaration: LogProbe, settled: Settled, unit: str, now: datetime) -> 
     except LogUnreadable as error:
         return measuring.failed(f"the log {path} cannot be read: {error}")
     seen = reader.seen
+    note(f"{format_value(_BYTES - budget.left, 'B')} read, {seen.stamped:,} lines with a time")
+    note(f"{seen.whole:,} lines lie in the window, {seen.counted:,} of them count")
     if seen.unstamped and not seen.stamped:
         return measuring.failed(
             f"no line of {path} has a time, neither in the field {declaration.timestamp} nor at its beginning"

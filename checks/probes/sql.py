@@ -13,6 +13,8 @@ from urllib.parse import quote
 from checks.catalogue.environment import Settled
 from checks.model import Observation, Unmeasured
 from checks.probes import _postgresql
+from checks.probes._rows import value_of
+from checks.probes._steps import note
 from checks.probes._support import BYTE_CAP, Measuring, clipped, within
 from checks.probes._targets import NoTarget, refuse_strangers, without_userinfo
 
@@ -39,7 +41,7 @@ def probe(declaration: SqlProbe, settled: Settled, unit: str, now: datetime) -> 
     query = _IS_ONE if declaration.query is None else declaration.query
     try:
         # The progress handler ends a query that computes; the thread ends the wait for a file that does not answer.
-        seen = within(seconds + 1, lambda: _ask(query, Path(database), seconds, measuring, unit))
+        seen = within(seconds + 1, lambda: _ask(query, declaration.column, Path(database), seconds, measuring, unit))
     except TimeoutError:
         return measuring.late(seconds)
     if declaration.measure == "query" or isinstance(seen, Unmeasured):
@@ -76,7 +78,9 @@ def _shown(database: str) -> str:
     return without_userinfo(database) if "://" in database else database
 
 
-def _ask(query: str, database: Path, seconds: float, measuring: Measuring, unit: str) -> Observation | Unmeasured:
+def _ask(
+    query: str, column: str | None, database: Path, seconds: float, measuring: Measuring, unit: str
+) -> Observation | Unmeasured:
     if not database.is_file():
         return measuring.failed(f"the database {database} does not exist")
     deadline = time.monotonic() + seconds
@@ -90,9 +94,10 @@ def _ask(query: str, database: Path, seconds: float, measuring: Measuring, unit:
         connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, BYTE_CAP)
         connection.set_authorizer(_only_reading)
         connection.set_progress_handler(lambda: int(time.monotonic() > deadline), _INSTRUCTIONS_BETWEEN_LOOKS)
+        note(f"{database} is open, only to be read")
         cursor = connection.execute(query)
         rows = cursor.fetchmany(2)
-        columns = len(cursor.description or ())
+        columns = [str(described[0]) for described in cursor.description or ()]
     except (sqlite3.Error, sqlite3.Warning) as error:
         if time.monotonic() > deadline:
             return measuring.late(seconds)
@@ -101,12 +106,7 @@ def _ask(query: str, database: Path, seconds: float, measuring: Measuring, unit:
         return measuring.failed(f"the query on {database} was not answered: {why}")
     finally:
         connection.close()
-    if not rows:
-        return measuring.failed(f"the query on {database} gave no row")
-    if len(rows) > 1 or columns != 1:
-        shape = f"{columns} columns" if columns != 1 else "more than one row"
-        return measuring.failed(f"the query on {database} gave {shape}, not one number")
-    return measuring.gave(rows[0][0], unit, name="the query's answer")
+    return value_of(rows, columns, column, str(database), measuring, unit)
 
 
 def _only_reading(action: int, argument: str | None, value: str | None, *_: str | None) -> int:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import errno
-import socket
 import ssl
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 from checks.catalogue.environment import Settled
 from checks.judge import format_value
 from checks.model import Observation, Unmeasured
+from checks.probes._causes import why
+from checks.probes._steps import note
 from checks.probes._support import Measuring, clipped, within
-from checks.probes._targets import NoTarget, refuse_strangers, without_userinfo
+from checks.probes._targets import NoTarget, addresses_of, refuse_strangers, without_userinfo
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -33,6 +33,9 @@ _FAULTS = {
     62: "it is for another host",
     64: "it is for another host",
 }
+_OTHER_HOST = (62, 64)
+# X509_V_FLAG_NO_CHECK_TIME: whether a name fits does not depend on the date.
+_WHENEVER = 0x200000
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,36 +72,68 @@ async def _measure(
     try:
         trusting = ssl.create_default_context(cafile=authority)
     except (OSError, ssl.SSLError) as error:
-        why = getattr(error, "strerror", None) or "it holds no certificate"
-        return measuring.failed(f"the authorities in {authority} cannot be read: {why}")
+        unread = getattr(error, "strerror", None) or "it holds no certificate"
+        return measuring.failed(f"the authorities in {authority} cannot be read: {unread}")
     try:
         async with asyncio.timeout(declaration.timeout.total_seconds()):
+            addresses = await addresses_of(host)
             # What nobody would trust is looked at all the same: when it expires is true of it.
-            shaken = await _shake(host, port, name, _trusting_anyone())
-            if declaration.measure == "expiry":
-                return _expiry(shaken, measuring)
-            if declaration.measure == "protocol":
-                return _protocol(shaken, measuring)
-            try:
-                await _shake(host, port, name, trusting)
-            except ssl.SSLCertVerificationError as error:
-                return measuring.gave(0, "", _fault(error, shaken, name, measuring.now))
-            return measuring.gave(1, "", _described(_read(shaken.certificate), measuring.now))
-    except TimeoutError:
+            shaken = await _shake(addresses, port, name, _trusting_anyone())
+            match declaration.measure:
+                case "expiry":
+                    return _expiry(shaken, measuring)
+                case "protocol":
+                    return _protocol(shaken, measuring)
+                case "host":
+                    return await _host(addresses, port, name, shaken, measuring)
+                case "chain":
+                    return await _chain(addresses, port, name, trusting, shaken, measuring)
+                case _:
+                    assert_never(declaration.measure)
+    except (TimeoutError, NoTarget):
         raise
     except ssl.SSLError as error:
         return measuring.failed(f"{measuring.source}: the handshake failed: {clipped(error.reason or str(error), 80)}")
-    except socket.gaierror:
-        return measuring.failed(f"{measuring.source}: the host's name is not known")
     except (ConnectionResetError, ConnectionAbortedError, BrokenPipeError):
         return measuring.failed(f"{measuring.source}: the connection was reset before the handshake ended")
     except OSError as error:
-        # Of a host with several addresses, asyncio tells the errors in one text only.
-        refused = f"[Errno {errno.ECONNREFUSED}]" in str(error)
-        why = "the connection was refused" if refused else f"no connection could be made: {clipped(str(error), 80)}"
-        return measuring.failed(f"{measuring.source}: {why}")
+        cause = why(error) or f"no connection could be made: {clipped(str(error), 80)}"
+        return measuring.failed(f"{measuring.source}: {cause}")
     except ValueError as error:
         return measuring.failed(f"{measuring.source}: the certificate or its name cannot be read: {clipped(str(error), 80)}")
+
+
+async def _chain(
+    addresses: list[str], port: int, name: str, trusting: ssl.SSLContext, shaken: _Shaken, measuring: Measuring
+) -> Observation | Unmeasured:
+    try:
+        await _shake(addresses, port, name, trusting)
+    except ssl.SSLCertVerificationError as error:
+        faults = _faults(error, shaken, name, measuring.now)
+        if error.verify_code not in _OTHER_HOST and not await _is_for(addresses, port, name, shaken):
+            faults.append(f"it is for another host than {name}")
+        return measuring.gave(0, "", f"{' and '.join(faults)}: {_described(_read(shaken.certificate), measuring.now)}")
+    return measuring.gave(1, "", _described(_read(shaken.certificate), measuring.now))
+
+
+async def _host(addresses: list[str], port: int, name: str, shaken: _Shaken, measuring: Measuring) -> Observation | Unmeasured:
+    fits = await _is_for(addresses, port, name, shaken)
+    return measuring.gave(fits, "", f"it is for {clipped(', '.join(_names(shaken.certificate)), 200) or 'no host'}")
+
+
+async def _is_for(addresses: list[str], port: int, name: str, shaken: _Shaken) -> bool:
+    """Whether the certificate is for the name, whoever signed it and until whenever it is valid."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(cadata=shaken.certificate)
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN | ssl.VerifyFlags(_WHENEVER)
+    _speak_anything(context)
+    try:
+        await _shake(addresses, port, name, context)
+    except ssl.SSLCertVerificationError as error:
+        if error.verify_code in _OTHER_HOST:
+            return False
+        raise
+    return True
 
 
 def _expiry(shaken: _Shaken, measuring: Measuring) -> Observation | Unmeasured:
@@ -115,16 +150,26 @@ def _protocol(shaken: _Shaken, measuring: Measuring) -> Observation | Unmeasured
         return measuring.failed(f"{measuring.source}: the protocol {clipped(shaken.protocol, 20)} has no number")
 
 
-def _fault(error: ssl.SSLCertVerificationError, shaken: _Shaken, name: str, now: datetime) -> str:
+def _faults(error: ssl.SSLCertVerificationError, shaken: _Shaken, name: str, now: datetime) -> list[str]:
     """Why the certificate is not accepted; OpenSSL stops at the first fault, so its dates are looked at here."""
     certificate = _read(shaken.certificate)
     fault = _FAULTS.get(error.verify_code, clipped(error.verify_message, 80))
-    faults = [fault + (f" than {name}" if error.verify_code in (62, 64) else "")]
+    faults = [fault + (f" than {name}" if error.verify_code in _OTHER_HOST else "")]
     if certificate.not_valid_after_utc < now and error.verify_code != 10:
         faults.append("it has expired")
     if certificate.not_valid_before_utc > now and error.verify_code != 9:
         faults.append("it is not yet valid")
-    return f"{' and '.join(faults)}: {_described(certificate, now)}"
+    return faults
+
+
+def _names(certificate: bytes) -> list[str]:
+    from cryptography import x509
+
+    try:
+        names = _read(certificate).extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return []
+    return [str(name.value) for name in names]
 
 
 def _described(certificate: x509.Certificate, now: datetime) -> str:
@@ -144,16 +189,35 @@ def _trusting_anyone() -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
-    # What a server speaks is told, however old; nothing is ever sent to it.
-    context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
-    context.set_ciphers("ALL:@SECLEVEL=0")
+    _speak_anything(context)
     return context
 
 
-async def _shake(host: str, port: int, name: str, context: ssl.SSLContext) -> _Shaken:
-    _, writer = await asyncio.open_connection(host, port, ssl=context, server_hostname=name)
+def _speak_anything(context: ssl.SSLContext) -> None:
+    # What a server speaks is told, however old; nothing is ever sent to it.
+    context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
+    context.set_ciphers("ALL:@SECLEVEL=0")
+
+
+async def _shake(addresses: list[str], port: int, name: str, context: ssl.SSLContext) -> _Shaken:
+    """Shake hands with the first of the addresses that can be connected to."""
+    for address in addresses[:-1]:
+        try:
+            return await _shake_at(address, port, name, context)
+        except ssl.SSLError:
+            raise
+        except OSError as error:
+            note(f"no connection to {address}, port {port}: {why(error) or error}")
+    return await _shake_at(addresses[-1], port, name, context)
+
+
+async def _shake_at(address: str, port: int, name: str, context: ssl.SSLContext) -> _Shaken:
+    _, writer = await asyncio.open_connection(address, port, ssl=context, server_hostname=name)
     try:
         shown: ssl.SSLObject = writer.get_extra_info("ssl_object")
-        return _Shaken(shown.getpeercert(binary_form=True) or b"", shown.version() or "none")
+        shaken = _Shaken(shown.getpeercert(binary_form=True) or b"", shown.version() or "none")
     finally:
         writer.transport.abort()
+    cipher = shown.cipher()
+    note(f"handshake as {name} with {address}, port {port}: {shaken.protocol}, {cipher[0] if cipher else 'no cipher'}")
+    return shaken

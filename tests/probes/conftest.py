@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -86,3 +87,21 @@ def hostile() -> Iterator[Callable[[Handler], HostileServer]]:
     yield start
     for server in servers:
         server.close()
+
+
+@contextlib.contextmanager
+def somebody_else() -> Iterator[None]:
+    """Root may read everything, so that root becomes somebody else for a while."""
+    before = os.geteuid()
+    if before == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(before)
+
+
+@pytest.fixture
+def nobody() -> Iterator[None]:
+    with somebody_else():
+        yield

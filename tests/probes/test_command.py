@@ -181,3 +181,26 @@ def runs(pid: int) -> bool:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+
+
+@pytest.mark.parametrize(
+    ("argv", "value"),
+    [
+        (["{python}", "-c", "import sys; print(len(sys.argv))", "--", "{dashes}"], 3),
+        (["{python}", "-c", "import sys; print(len(sys.argv))", "-v", "{plain}"], 3),
+        (["{python}", "-c", "import sys; print(len(sys.argv))", "--name={dashes}"], 2),
+        (["{python}", "-c", "import sys; print(len(sys.argv))", "-{plain}"], 2),
+    ],
+)
+def test_options_are_those_that_the_author_wrote(argv: list[str], value: float) -> None:
+    """What begins with a dash by its author's hand is an option, and behind `--` nothing is one."""
+    settled = settings({"python": sys.executable, "dashes": "--help", "plain": "shop"})
+    assert value_of({"kind": "command", "argv": argv, "take": "number"}, settled=settled) == value
+
+
+@pytest.mark.parametrize("argv", [["{python}", "{dashes}"], ["{python}", "{dashes}", "--"], ["{python}", "x", "{empty}{dashes}"]])
+def test_a_setting_is_never_taken_for_an_option(argv: list[str]) -> None:
+    """A setting's value that begins with a dash reaches no program that could obey it."""
+    settled = settings({"python": sys.executable, "dashes": "--version", "empty": ""})
+    said = reason_of({"kind": "command", "argv": argv}, settled=settled)
+    assert f"--version would be an option for {sys.executable}, and comes from a setting; write `--` before it" in said

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -98,16 +97,6 @@ def test_a_file_from_the_future_is_unknown(tmp_path: Path) -> None:
     assert value_of(of(tmp_path / "now.gz", "age"), "s") == 0
     backup(tmp_path, "ahead.gz", -7200)
     assert "2 h in the future" in reason_of(of(tmp_path / "ahead.gz", "age"), "s")
-
-
-@pytest.fixture
-def nobody() -> Iterator[None]:
-    """Root may read every folder, so that root becomes somebody else for a while."""
-    before = os.geteuid()
-    if before == 0:
-        os.seteuid(65534)
-    yield
-    os.seteuid(before)
 
 
 def test_a_folder_that_may_not_be_read_is_unknown(tmp_path: Path, request: pytest.FixtureRequest) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -13,7 +14,7 @@ import psutil
 import pytest
 
 from checks.model import Observation
-from tests.probes.conftest import measured, reason_of, settings, value_of
+from tests.probes.conftest import measured, reason_of, settings, somebody_else, value_of
 
 
 def host(measure: str, **options: Any) -> dict[str, Any]:
@@ -103,3 +104,35 @@ def test_a_path_that_is_not_there_is_unknown() -> None:
     """Where the path is missing, this is not the machine that is meant, and its memory proves nothing."""
     for measure in ("disk", "inodes", "memory", "cpu", "load"):
         assert "not the machine that is meant" in reason_of(host(measure, path="/no/such/path"), "%")
+
+
+def test_open_files_are_counted(busy: Path, tmp_path: Path) -> None:
+    """Each file that a process opens counts, and their share is of what it may hold; the machine holds more than that."""
+    holder = "import sys\nheld = [open('/dev/null') for _ in range(40)]\nprint('ready', flush=True)\nsys.stdin.read()"
+    with subprocess.Popen([sys.executable, "-c", holder], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        pid_file = tmp_path / "holder.pid"
+        pid_file.write_text(str(process.pid))
+        few = value_of(host("process-files", pid_file=str(busy)))
+        many = value_of(host("process-files", pid_file=str(pid_file)))
+        most = psutil.Process(process.pid).rlimit(psutil.RLIMIT_NOFILE)[0]
+        share = value_of(host("process-files-share", pid_file=str(pid_file)), "%")
+        assert process.stdin is not None
+        process.stdin.close()
+    assert many == pytest.approx(few + 40, abs=5)
+    assert share == pytest.approx(100 * many / most, rel=0.2)
+    assert value_of(host("open-files")) > 0
+
+
+def test_a_process_of_somebody_else_keeps_its_files_to_itself() -> None:
+    """Who may not look says so; nothing is counted as none."""
+    # Somebody else may not be able to load what measures, so that it is loaded before.
+    assert value_of(host("load")) >= 0
+    with tempfile.NamedTemporaryFile(suffix=".pid") as pid_file:
+        pid_file.write(b"1")
+        pid_file.flush()
+        Path(pid_file.name).chmod(0o644)
+        with somebody_else():
+            said = reason_of(host("process-files", pid_file=pid_file.name))
+    assert said.endswith("may not be looked at")

@@ -164,3 +164,15 @@ def test_a_query_goes_with_its_measure(options: dict[str, Any]) -> None:
     """A declaration without a query, or with one that nobody would ask, is refused."""
     with pytest.raises(DataError, match="the probe of shop/figure is not valid"):
         measured({"kind": "sql", "database": "a.db", **options})
+
+
+def test_one_column_of_a_row_is_the_value(database: Path) -> None:
+    """Of a row with several columns the named one counts, and the others are told beside it."""
+    row = "SELECT count(*) AS orders, sum(state = 'open') AS open, max(total) FROM orders"
+    seen = measured(ask(database, row, column="open"))
+    assert isinstance(seen, Observation), seen
+    assert (seen.value, seen.detail) == (1, "orders 3, max(total) 9.5")
+    assert "gave 3 columns, not one number; `column:` names" in reason_of(ask(database, row))
+    assert "no column paid, or several, but orders, open, max(total)" in reason_of(ask(database, row, column="paid"))
+    assert "no column n, or several" in reason_of(ask(database, "SELECT 1 AS n, 2 AS n", column="n"))
+    assert "the column" not in reason_of(ask(database, "SELECT 1 AS n WHERE 0", column="n"))

@@ -19,13 +19,13 @@ pytestmark = pytest.mark.service
 NOW = datetime.now(UTC)
 
 
-def self_signed() -> bytes:
-    """A key and a certificate that vouches for itself, for localhost."""
+def self_signed(host: str) -> bytes:
+    """A key and a certificate that vouches for itself."""
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, host)])
     certificate = (
         x509.CertificateBuilder(name, name, key.public_key(), 7, NOW - timedelta(days=1), NOW + timedelta(days=90))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
         .sign(key, hashes.SHA256())
     )
     pem, plain = serialization.Encoding.PEM, serialization.NoEncryption()
@@ -48,11 +48,16 @@ def sites(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
         "stranger": stranger.issue_cert("localhost"),
         "old_stranger": stranger.issue_cert("localhost", not_before=NOW - 60 * days, not_after=NOW - 3 * days),
         "old_protocol": ours.issue_cert("localhost"),
+        "expired_other": ours.issue_cert("example.org", not_before=NOW - 60 * days, not_after=NOW - 3 * days),
+        "between": ours.create_child_ca().issue_cert("localhost"),
     }
     for name, issued in pems.items():
         issued.private_key_and_cert_chain_pem.write_to_path(folder / f"{name}.pem")
-    (folder / "self_signed.pem").write_bytes(self_signed())
-    addresses = {name: f"127.0.0.1:{servers.free_port()}" for name in [*pems, "self_signed"]}
+    (folder / "self_signed.pem").write_bytes(self_signed("localhost"))
+    (folder / "self_signed_other.pem").write_bytes(self_signed("example.org"))
+    between = pems["between"]
+    (folder / "gap.pem").write_bytes(between.private_key_pem.bytes() + between.cert_chain_pems[0].bytes())
+    addresses = {name: f"127.0.0.1:{servers.free_port()}" for name in [*pems, "self_signed", "self_signed_other", "gap"]}
     protocols = {"old_protocol": "ssl_protocols TLSv1.2; "}
     server = servers.nginx(
         folder,
@@ -96,6 +101,10 @@ def test_the_days_to_expiry_are_measured_whoever_signed(sites: dict[str, str], n
         ("stranger", 0, "its issuer is unknown: "),
         ("old_stranger", 0, "its issuer is unknown and it has expired: "),
         ("self_signed", 0, "it is self-signed: "),
+        ("self_signed_other", 0, "it is self-signed and it is for another host than localhost: "),
+        ("expired_other", 0, "it is for another host than localhost and it has expired: "),
+        ("between", 1, "valid until "),
+        ("gap", 0, "its issuer is unknown: "),
     ],
 )
 def test_why_a_certificate_is_not_accepted_is_told_apart(sites: dict[str, str], name: str, accepted: int, detail: str) -> None:
@@ -137,3 +146,23 @@ def test_authorities_that_cannot_be_read_are_unknown(sites: dict[str, str]) -> N
         unmeasured = seen(sites, "valid", "chain", authority=path)
         assert isinstance(unmeasured, Unmeasured), unmeasured
         assert unmeasured.reason.startswith(f"the authorities in {path} cannot be read")
+
+
+@pytest.mark.parametrize(
+    ("name", "fits", "detail"),
+    [
+        ("valid", 1, "it is for localhost"),
+        ("expired", 1, "it is for localhost"),
+        ("not_yet", 1, "it is for localhost"),
+        ("stranger", 1, "it is for localhost"),
+        ("self_signed", 1, "it is for localhost"),
+        ("other", 0, "it is for example.org"),
+        ("expired_other", 0, "it is for example.org"),
+        ("self_signed_other", 0, "it is for example.org"),
+    ],
+)
+def test_whom_a_certificate_is_for_is_measured_whoever_signed(sites: dict[str, str], name: str, fits: int, detail: str) -> None:
+    """Neither its dates nor its issuer decide whether a certificate is for the host."""
+    observation = seen(sites, name, "host")
+    assert isinstance(observation, Observation), observation
+    assert (observation.value, observation.detail) == (fits, detail)

@@ -317,3 +317,19 @@ def test_slow_queries_are_those_that_the_extension_timed(postgresql: Postgresql,
             connection.execute("ALTER SYSTEM RESET shared_preload_libraries")
         postgresql.stop()
         postgresql.start()
+
+
+def test_one_column_of_a_row_is_the_value(url: str) -> None:
+    """Of a row with several columns the named one counts, and the others are told beside it."""
+    row = "SELECT count(*) AS orders, count(*) FILTER (WHERE state = 'open') AS open, max(total) FROM orders"
+    seen = seen_by(url, query=row, column="open")
+    assert (seen.value, seen.detail) == (1, "orders 3, max 9.5")
+    assert "gave 3 columns, not one number; `column:` names" in asked(url, row)
+    assert "no column paid, or several, but orders, open, max" in asked(url, row, column="paid")
+
+
+def test_a_rows_text_is_a_text(url: str) -> None:
+    """A metric whose unit is text takes the text as it stands."""
+    seen = measured(sql("SELECT state FROM orders WHERE id = 1"), "text", settings({"database": url}))
+    assert isinstance(seen, Observation), seen
+    assert seen.detail == "open"
