@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from checks.cli._shared import EnvironmentOption, RootOption, say, variables, workspace
+from checks.cli.run import FreshOption
 from checks.cli.serve import PortOption, ToOption, until_stopped
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from checks.cli._shared import Workspace
     from checks.journal import Journal
     from checks.model import Runbook
-    from checks.run.many import Watcher
     from checks.site.publish import Published
 
 _SANDBOX = "sandbox"
@@ -26,6 +26,7 @@ _SANDBOX = "sandbox"
 def publish(
     no_run: Annotated[bool, typer.Option("--no-run", help="Run nothing; show what the journal holds.")] = False,
     due: Annotated[bool, typer.Option("--due", help="Run only what its schedule says is due.")] = False,
+    fresh_enough: FreshOption = False,
     to: ToOption = None,
     environment: EnvironmentOption = None,
     jobs: Annotated[
@@ -59,7 +60,7 @@ def publish(
     folder = (to or catalogue.root / "public").absolute()
     with _stand_ins(work, wanted=not no_run) as filled, open_journal(catalogue.settings.journal) as journal:
         if not no_run:
-            _run(work, journal, filled, jobs, due=due)
+            _run(work, journal, filled, jobs, due=due, fresh_enough=fresh_enough)
         published = publish_site(catalogue, journal, folder, datetime.now(UTC), environment=work.environment)
         _print(published)
         if serve:
@@ -92,29 +93,34 @@ def _with_stand_in(catalogue: Catalogue) -> list[str]:
     return [name for name in catalogue.systems if name in sandbox.SYSTEMS]
 
 
-def _run(work: Workspace, journal: Journal, filled: Mapping[str, str], jobs: int | None, *, due: bool) -> None:
-    from checks.model import Trigger
-    from checks.run.execution import prepare
-    from checks.run.many import run_many
+def _run(
+    work: Workspace, journal: Journal, filled: Mapping[str, str], jobs: int | None, *, due: bool, fresh_enough: bool
+) -> None:
+    import os
 
-    runbooks = _due(work, journal) if due else _all(work)
-    prepared = [
-        prepare(
-            runbook,
-            work.catalogue,
-            environment=work.environment,
-            variables=filled,
-            parameters={},
-            trigger=Trigger.PUBLISH,
-            now=datetime.now(UTC),
-        )
-        for runbook in runbooks
-    ]
+    from checks.cli.run import decided, run_decided
+    from checks.model import Trigger
+    from checks.run import selection
+
+    now = datetime.now(UTC)
+    prepared = selection.prepare_all(
+        _due(work, journal) if due else _all(work),
+        work.catalogue,
+        environment=work.environment,
+        variables=filled,
+        parameters={},
+        trigger=Trigger.PUBLISH,
+        now=now,
+        asked=selection.Asked.BY_NAME,
+    )
+    decisions = decided(prepared, journal, now, fresh_enough=fresh_enough, asked="asked for")
+    running = sum(one.reused is None for one in decisions)
     if not prepared:
         say("no runbook is due" if due else "no runbook can run here")
         return
-    say(f"running {len(prepared)} runbook{'' if len(prepared) == 1 else 's'} in {work.environment}")
-    run_many(prepared, journal, clock=lambda: datetime.now(UTC), jobs=jobs, watcher=_watcher(len(prepared)))
+    fresh = f", {len(decisions) - running} are fresh enough" if fresh_enough else ""
+    say(f"running {running} runbook{'' if running == 1 else 's'} in {work.environment}{fresh}")
+    run_decided(decisions, journal, jobs or os.cpu_count() or 1)
 
 
 def _all(work: Workspace) -> list[Runbook]:
@@ -135,25 +141,6 @@ def _due(work: Workspace, journal: Journal) -> list[Runbook]:
 
     slots = claim_due(work.catalogue, journal, work.environment, datetime.now(UTC))
     return [work.catalogue.runbook(slot.runbook) for slot in slots]
-
-
-def _watcher(total: int) -> Watcher:
-    import sys
-
-    from checks.run.execution import Outcome
-    from checks.run.many import Watcher
-
-    class Lines(Watcher):
-        def __init__(self) -> None:
-            self._ended = 0
-
-        def ended(self, outcome: Outcome) -> None:
-            self._ended += 1
-            run = outcome.run
-            said = f": {run.reason}" if run.reason else ""
-            say(f"[{self._ended}/{total}] {run.status.value:<8} {run.runbook}{said}")
-
-    return Lines() if sys.stderr.isatty() else Watcher()
 
 
 def _print(published: Published) -> None:

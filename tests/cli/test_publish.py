@@ -51,6 +51,9 @@ def test_publishing_runs_first_and_shows_what_is_not_known(project: Path) -> Non
     page = (project / "public/current/systems/shop/index.html").read_text()
     assert "SHOP_URL is not set" in page
     assert "running 2 runbooks in staging" in done.stderr
+    again = proofbook("publish", "--fresh-enough", root=project)
+    assert again.returncode == 0, again.stderr
+    assert "running 2 runbooks in staging, 0 are fresh enough" in again.stderr  # what is unknown is measured again
 
 
 def test_no_run_shows_what_the_journal_holds(project: Path) -> None:

@@ -16,7 +16,7 @@ import pytest
 from checks.errors import CannotWrite
 from checks.journal import open_journal
 from checks.model import Result, Run, RunState, Status, Trigger
-from checks.run.execution import Prepared, prepare
+from checks.run.execution import Outcome, Prepared, failed, prepare
 from checks.run.many import Watcher, run_many, worst_first
 from tests.run.project import CHECK, Project, now
 
@@ -93,6 +93,27 @@ def test_runs_share_the_time(project: Project) -> None:
     assert first.ended_at is not None
     assert second.started_at < first.ended_at
     assert time.monotonic() - began >= 3
+
+
+def test_a_deadline_counts_from_the_beginning_of_its_own_run(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that waits for a place has neither begun nor lost any of its time: its start is noted when its turn comes."""
+    under_way, most, late = set[str](), [], []
+
+    def execute(prepared: Prepared, **_: object) -> Outcome:
+        late.append((now() - prepared.run.started_at).total_seconds())
+        under_way.add(prepared.run.id)
+        most.append(len(under_way))
+        time.sleep(0.1)
+        under_way.remove(prepared.run.id)
+        return failed(prepared, "it was only pretended", now())
+
+    monkeypatch.setattr("checks.run.many.execute", execute)
+    slugs = [project.write(CHECK, f"b{number}") for number in range(20)]
+    outcomes = run_many(_prepared(project, *slugs), Recorder(), clock=now, jobs=2)
+    assert max(most) == 2
+    starts = sorted(outcome.run.started_at for outcome in outcomes)
+    assert (starts[-1] - starts[0]).total_seconds() >= 0.8
+    assert max(late) < 0.8
 
 
 def test_a_journal_that_fails_ends_what_is_running(project: Project) -> None:
