@@ -311,6 +311,7 @@ class Observation:
         source: from what, secrets left out (``GET http://127.0.0.1:8001/metrics → error_rate``).
         detail: what else was seen on the way, one short line (``12 of 480 requests``).
         samples: how many samples (requests, lines, rows) the value rests on; ``None`` where nobody counted.
+        past: earlier values that the source itself remembers, in `unit`, oldest first; they are judged by, and not recorded.
 
     """
 
@@ -321,6 +322,7 @@ class Observation:
     source: str
     detail: str = ""
     samples: int | None = None
+    past: tuple[tuple[datetime, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from checks.errors import DataError
@@ -35,7 +35,8 @@ def judge(metric: Metric, observation: Observation | Unmeasured, now: datetime, 
         observation: what a probe or a cell gave; its unit may differ from the metric's if it measures the same.
         now: when it is judged, aware, in UTC.
         history: what was measured of the metric before, in its unit, oldest first; windows, baselines, ``changes`` and
-            ``leave:`` are judged by it. What is missing from it makes them unknown, never ok.
+            ``leave:`` are judged by it. What is missing from it makes them unknown, never ok. Where the observation brings
+            its source's own history, that counts from where it begins.
 
     Returns:
         The result: the worst of its limits (critical > unknown > warning > ok); unknown if nothing was measured, the value
@@ -51,7 +52,7 @@ def judge(metric: Metric, observation: Observation | Unmeasured, now: datetime, 
         status=verdict.status,
         reason=verdict.reason,
         judged_at=now,
-        observation=observation if isinstance(observation, Observation) and math.isfinite(observation.value) else None,
+        observation=_recorded(observation),
         warning=metric.warning.text if metric.warning else None,
         critical=metric.critical.text if metric.critical else None,
         baseline=verdict.baseline,
@@ -71,7 +72,8 @@ def _verdict(metric: Metric, observation: Observation | Unmeasured, now: datetim
         return _Verdict(Status.UNKNOWN, f"{_shown(observation, [])} needs {metric.needs:,} samples, {rests}")
     try:
         value = convert(observation.value, observation.unit, metric.unit)
-        earlier = [(at, past) for at, past in history if at < observation.measured_at and math.isfinite(past)]
+        known = _with_past(metric, observation, history) if observation.past else history
+        earlier = [(at, past) for at, past in known if at < observation.measured_at and math.isfinite(past)]
         samples = [*earlier, (observation.measured_at, value)]
         moment = max(now, observation.measured_at)
         findings = [(level, find(metric, level, samples, observation.detail, moment)) for level in levels]
@@ -84,6 +86,18 @@ def _verdict(metric: Metric, observation: Observation | Unmeasured, now: datetim
         unit = observation.unit or "bare numbers"
         return _Verdict(Status.UNKNOWN, f"the limit cannot judge a value in {unit}: {error.what}")
     return verdict
+
+
+def _recorded(observation: Observation | Unmeasured) -> Observation | None:
+    if isinstance(observation, Unmeasured) or not math.isfinite(observation.value):
+        return None
+    return replace(observation, past=()) if observation.past else observation
+
+
+def _with_past(metric: Metric, observation: Observation, history: Sequence[Sample]) -> Sequence[Sample]:
+    """What is known, with the source's own history in place of ours from where it begins."""
+    past = [(at, convert(value, observation.unit, metric.unit)) for at, value in observation.past]
+    return [*(sample for sample in history if sample[0] < past[0][0]), *past]
 
 
 def _worst(observation: Observation, findings: list[tuple[Level, Finding]]) -> _Verdict:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -8,7 +9,9 @@ import pytest
 from pytest_httpserver import HTTPServer
 
 from checks.errors import DataError
-from checks.model import Observation
+from checks.judge import parse_limit
+from checks.model import Metric, Observation, Unmeasured
+from checks.probes import measure
 from tests.probes.conftest import NOW, measured, reason_of, settings, value_of
 
 _NOW = NOW.timestamp()
@@ -91,6 +94,59 @@ def test_only_hosts_of_the_environment_are_asked(httpserver: HTTPServer) -> None
     said = reason_of(asked(url=httpserver.url_for("")), "%", settings({"server": "http://prometheus.example"}))
     assert "is no host of the environment production" in said
     assert httpserver.log == []
+
+
+def _held(limit: str, url: str, **options: Any) -> Observation | Unmeasured:
+    """What measuring a metric whose limit looks back gives."""
+    probe = asked(**options)
+    metric = Metric("shop", "load", "Load", "%", probe, critical=parse_limit(limit), every=timedelta(minutes=1))
+    return measure(metric, settings({"server": url}), NOW)
+
+
+def test_what_a_limit_looks_back_at_is_asked_of_the_server(httpserver: HTTPServer) -> None:
+    """One question gives the value now and those before it, as far apart as the metric is measured; gaps stay gaps."""
+    values = [(_NOW - 60 * ago, "NaN" if ago == 2 else str(ago)) for ago in range(18, -1, -1)]
+    httpserver.expect_request("/api/v1/query_range").respond_with_json(matrix(*values))
+    seen = _held("> 70 % for 15m", httpserver.url_for(""))
+    assert isinstance(seen, Observation), seen
+    assert (seen.value, seen.samples) == (0.0, None)
+    assert [value for _, value in seen.past] == [float(ago) for ago in range(18, 0, -1) if ago != 2]
+    assert seen.past[-1][0] == NOW - timedelta(minutes=1)
+    sent = parse_qs(httpserver.log[0][0].query_string.decode())
+    assert (float(sent["start"][0]), float(sent["end"][0]), float(sent["step"][0])) == (_NOW - 18 * 60, _NOW, 60)
+    assert len(httpserver.log) == 1
+
+
+def test_no_more_is_asked_than_a_server_gives(httpserver: HTTPServer) -> None:
+    """Of a window of a year the latest ten thousand values are asked for."""
+    httpserver.expect_request("/api/v1/query_range").respond_with_json(matrix((_NOW, "1")))
+    assert isinstance(_held("> 70 % for 365d", httpserver.url_for("")), Observation)
+    sent = parse_qs(httpserver.log[0][0].query_string.decode())
+    assert float(sent["end"][0]) - float(sent["start"][0]) == 600_000
+
+
+def test_a_history_without_a_value_now_is_unknown(httpserver: HTTPServer) -> None:
+    """A series that ended is no value, however much is known of its past."""
+    httpserver.expect_request("/api/v1/query_range").respond_with_json(
+        matrix(*[(_NOW - 60 * ago, "1") for ago in range(9, 2, -1)])
+    )
+    seen = _held("> 70 % for 5m", httpserver.url_for(""))
+    assert isinstance(seen, Unmeasured)
+    assert "no series matches, so there is no value" in seen.reason
+
+
+def test_a_limit_of_one_value_asks_for_one(httpserver: HTTPServer) -> None:
+    """Where no limit looks back, no history is asked for; a declared range is asked for as it is."""
+    answer = {"status": "success", "data": {"resultType": "scalar", "result": [_NOW, "1"]}}
+    httpserver.expect_request("/api/v1/query").respond_with_json(answer)
+    httpserver.expect_request("/api/v1/query_range").respond_with_json(matrix((_NOW - 60, "1"), (_NOW, "3")))
+    plain, spanned = (
+        _held("> 70 %", httpserver.url_for("")),
+        _held("> 70 % for 15m", httpserver.url_for(""), range="1m", step="1m"),
+    )
+    assert isinstance(plain, Observation)
+    assert isinstance(spanned, Observation)
+    assert (plain.past, spanned.past, spanned.value) == ((), (), 2.0)
 
 
 def test_an_error_page_is_unknown(httpserver: HTTPServer) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from checks.model import Observation, Unmeasured
+from checks.judge import judge, parse_limit
+from checks.model import Baseline, Metric, Observation, Status, Unmeasured
+from checks.probes import measure
 from tests.probes import conftest
 from tests.services.servers import Prometheus
 
@@ -63,6 +65,40 @@ def test_a_range_uses_the_servers_own_history(server: Prometheus, statistic: str
     assert observation.value == pytest.approx(value, abs=1)
     assert observation.samples == pytest.approx(int(span[:-1]) * 4, abs=2)
     assert f"{statistic} of the last {span.replace('m', ' min')}" in observation.source
+
+
+@pytest.mark.parametrize(
+    ("query", "limit", "status", "reason"),
+    [
+        ('load{host="a"}', "> 70 % for 15m", Status.CRITICAL, "80 % breaks > 70 % for 15m"),
+        ('load{host="a"}', "> 70 % for 30m", Status.OK, "% for 30m (for 1"),
+        ('load{host="a"}', "> 90 % for 15m", Status.OK, "does not break > 90 % for 15m"),
+        ('load{host="a"}', "> 70 % for 2h", Status.OK, "does not break > 70 % for 2h"),
+        ('load{host="b"}', "< 20 % for 2h", Status.UNKNOWN, "needs 2 h of samples"),
+        ("100 * gappy", "> 70 % for 30m", Status.UNKNOWN, "needs 30 min of samples without a gap"),
+        ('load{host="a"}', "> 110 % of baseline", Status.CRITICAL, "of 50 %, median of 1 h"),
+        ("nothing_of_this_name", "> 70 % for 15m", Status.UNKNOWN, "no series matches"),
+    ],
+)
+def test_windows_and_baselines_are_judged_by_the_servers_own_history(
+    server: Prometheus, query: str, limit: str, status: Status, reason: str
+) -> None:
+    """The first measurement ever settles `for 15m` where the server remembers what was before it; else it is unknown."""
+    metric = Metric(
+        "shop",
+        "load",
+        "Load",
+        "%",
+        {"kind": "prometheus", "url": "{prometheus}", "query": query},
+        critical=parse_limit(limit),
+        every=timedelta(minutes=1),
+        baseline=Baseline("median", timedelta(hours=1), timedelta(minutes=40)) if "baseline" in limit else None,
+    )
+    settled = conftest.settings({"prometheus": f"http://127.0.0.1:{server.port}/"})
+    now = datetime.now(UTC)
+    result = judge(metric, measure(metric, settled, now), now)
+    assert (result.status, reason in result.reason) == (status, True), result
+    assert result.observation is None or result.observation.past == ()
 
 
 @pytest.mark.parametrize(
