@@ -58,7 +58,8 @@ class PrometheusProbe(Declaration):
 
     Without `range` it is the value now; where the metric's limits look back (``> 70 % for 15m``, a baseline), the values before
     it are asked for as well, one each `every`, and the limits are judged by the server's own history from where it begins.
-    With `range` it is the `statistic` of the values in that time up to now, one each `step`. A range with a gap, no series, several of them and NaN are unknown: aggregate in the query, as by ``sum(…)``.
+    With `range` it is the `statistic` of the values in that time up to now, one each `step`. A range with a gap, no series,
+    several of them and NaN are unknown: aggregate in the query, as by ``sum(…)``.
     """
 
     kind: Literal["prometheus"]
