@@ -28,7 +28,9 @@ def check(
     metrics: Annotated[
         list[str], typer.Argument(metavar="SYSTEM[/METRIC]...", help="Metrics, or systems for all that they declare.")
     ],
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Also say from what, how fast, and what was seen.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Also say from what, what happened on the way, and why it is judged so.")
+    ] = False,
     against: Annotated[
         str | None,
         typer.Option("--against", metavar="LIMIT", help="Try a limit on past values instead of measuring.", show_default=False),
@@ -56,10 +58,11 @@ def check(
     from datetime import UTC, datetime
 
     from checks.catalogue import resolve
+    from checks.cli._ways import Way, print_way
     from checks.errors import UsageError
     from checks.judge import judge
     from checks.model import Status
-    from checks.probes import measure
+    from checks.probes import Step, measure
     from checks.run.history import with_settings
 
     if since is not None and against is None:
@@ -68,16 +71,21 @@ def check(
     if against is not None:
         _try(place, metrics, against, since or "7d", datetime.now(UTC), format)
         return
-    results = []
+    ways: list[Way] = []
     for metric in named(place.catalogue, metrics):
         settled = resolve(place.catalogue.systems[metric.system], place.environment, place.variables)
-        seen = measure(metric, settled, datetime.now(UTC))
+        steps: list[Step] = []
+        seen = measure(metric, settled, datetime.now(UTC), steps)
         metric = with_settings(metric, settled)
-        results.append(judge(metric, seen, datetime.now(UTC), _earlier(metric, place, datetime.now(UTC))))
+        earlier = _earlier(metric, place, datetime.now(UTC))
+        ways.append(Way(judge(metric, seen, datetime.now(UTC), earlier), seen, steps, earlier))
+    results = [way.result for way in ways]
     if format is Format.JSON:
         _print_json(place.environment, results)
     else:
-        _print(results, verbose)
+        _print(results)
+        for way in ways if verbose else ():
+            print_way(way)
     raise typer.Exit(Status.worst(result.status for result in results).exit_code)
 
 
@@ -141,13 +149,13 @@ def _print_json(environment: str, results: list[Result]) -> None:
     print(json.dumps(answer, indent=2, ensure_ascii=False, allow_nan=False))
 
 
-def _print(results: list[Result], verbose: bool) -> None:
+def _print(results: list[Result]) -> None:
+    from checks.cli._progress import STYLES
     from checks.cli._tables import print_table
-    from checks.cli.run import STYLES
     from checks.journal.formats import inert
     from checks.judge import format_value
 
-    headings = ["status", "metric", "observed", "warning", "critical"]
+    headings = ["status", "metric", "observed", "warning", "critical", "why"]
     rows = []
     for result in results:
         seen = result.observation
@@ -158,11 +166,5 @@ def _print(results: list[Result], verbose: bool) -> None:
             result.warning or "-",
             result.critical or "-",
         ]
-        if verbose:
-            row += [format_value(seen.took, "s") if seen else "-", inert(seen.source) if seen else "-"]
-            row += [inert("; ".join(text for text in (result.reason, seen.detail if seen else "") if text))]
-        else:
-            row += [inert(result.reason) if result.status.value != "ok" else ""]
-        rows.append(row)
-    headings += ["took", "from", "why"] if verbose else ["why"]
+        rows.append([*row, inert(result.reason) if result.status.value != "ok" else ""])
     print_table(headings, rows, STYLES)
