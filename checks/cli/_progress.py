@@ -141,16 +141,16 @@ class Display(Lines):
             )
             known = len(self._left) == self.total - self.done
         foot = Table.grid(padding=(0, 1), expand=True)
-        foot.add_column(no_wrap=True)
+        foot.add_column(no_wrap=True, overflow="ellipsis", ratio=1 if narrow else None)
         if not narrow:
             foot.add_column(ratio=1)
-        foot.add_column(no_wrap=True, justify="right")
         words = Text(f"{self.done} of {self.total}").append(f" · {self.total - self.begun} wait", "dim")
         for text in counted:
             words.append(" · ").append_text(text)
         spent = Text(_clock(now - self._since))
         if known and left > 1 and self.done < self.total:
             spent.append(f", about {_clock(left / self._jobs)} left", "dim")
+        foot.add_column(no_wrap=True, justify="right", min_width=len(spent))
         bar = [] if narrow else [ProgressBar(total=max(1, self.total), completed=self.done)]
         foot.add_row(words, *bar, spent)
         return Group(rows, foot)

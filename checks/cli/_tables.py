@@ -6,11 +6,14 @@ from collections.abc import Mapping, Sequence
 
 from checks.cli._shared import console
 
+_NARROWEST = 16  # what a sentence needs to be read at all
+
 
 def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]], styles: Mapping[str, str]) -> None:
     """Print rows below their headings.
 
-    In a pipe columns are aligned by spaces and nothing is cut or wrapped, so that a line is a row.
+    In a pipe columns are aligned by spaces and nothing is cut or wrapped, so that a line is a row. A terminal that is too narrow
+    for the columns gets each row as a few lines.
 
     Args:
         headings: one a column.
@@ -24,9 +27,17 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]], styles: 
         for row in (headings, *rows):
             print("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
         return
+    from rich.padding import Padding
     from rich.table import Table
     from rich.text import Text
 
+    fixed = sum(2 + max(len(row[at]) for row in (headings, *rows)) for at in range(len(headings) - 1))
+    if fixed + _NARROWEST > target.width:
+        for first, second, *rest in rows:
+            target.print(Text(f"{first:<{len('critical')}}  ", styles.get(first, "")).append(second, "default"))
+            if said := " · ".join(text for text in rest if text):
+                target.print(Padding(Text(said, "dim"), (0, 0, 0, 2)))
+        return
     table = Table(box=None, pad_edge=False, header_style="dim")
     for number, heading in enumerate(headings, start=1):
         # The last column holds the sentence, and gives way where the terminal is narrow.

@@ -153,7 +153,7 @@ def _doubt(prepared: Prepared, results: Sequence[Result], known: _Known, now: da
             return f"{result.metric} was measured {age} ago and speaks for {_seconds(fresh_for.total_seconds())}"
         latest = known.results.get(metric.slug)
         if latest is not None and latest.result.status not in _WELL:
-            return f"{result.metric} is {latest.result.status.value} since"
+            return f"{result.metric} was {latest.result.status.value} when it was last judged"
     for name, measured in _last_measured(results).items():
         looks_back = needed_since(with_settings(metrics[name], prepared.settled), now) is not None
         if looks_back and known.newest.get(metrics[name].slug, measured) > measured:

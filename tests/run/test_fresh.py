@@ -184,7 +184,7 @@ def _no_results(project: Project, past: Past) -> Prepared:
         (_old, "error-rate was measured 1 h ago and speaks for 1 h"),
         (_own_freshness, "error-rate was measured 12 min ago and speaks for 10 min"),
         (_of_the_future, "error-rate was measured in what is the future now"),
-        (_red_since, "error-rate is critical since"),
+        (_red_since, "error-rate was critical when it was last judged"),
     ],
 )
 def test_what_is_in_doubt_runs(fresh: tuple[Project, Past], change: Callable[[Project, Past], Prepared], because: str) -> None:
