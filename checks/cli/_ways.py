@@ -50,7 +50,7 @@ def print_way(way: Way) -> None:
 
 
 def _lines(way: Way) -> list[tuple[str, str]]:
-    from checks.judge import format_value
+    from checks.judge import TEXT_UNIT, format_value
     from checks.model import Observation
 
     result, seen = way.result, way.seen
@@ -58,8 +58,10 @@ def _lines(way: Way) -> list[tuple[str, str]]:
     lines += [(format_value(step.at, "s"), step.text) for step in way.steps]
     if isinstance(seen, Observation):
         samples = f", resting on {seen.samples:,} samples" if seen.samples is not None else ""
-        lines.append(("measured", f"{format_value(seen.value, seen.unit)} in {format_value(seen.took, 's')}{samples}"))
-        lines += [("beside it", seen.detail)] if seen.detail else []
+        is_text = seen.unit == TEXT_UNIT
+        value = "a text" if is_text else format_value(seen.value, seen.unit)
+        lines.append(("measured", f"{value} in {format_value(seen.took, 's')}{samples}"))
+        lines += [("the text" if is_text else "beside it", seen.detail)] if seen.detail else []
     else:
         lines.append(("measured", f"nothing, in {format_value(seen.took, 's')}"))
     if way.earlier:

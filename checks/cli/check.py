@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from checks.catalogue import Catalogue
-    from checks.model import Metric, Result
+    from checks.model import Metric, Observation, Result
+
+_LONGEST_TEXT = 40
 
 
 class Format(StrEnum):
@@ -149,11 +151,19 @@ def _print_json(environment: str, results: list[Result]) -> None:
     print(json.dumps(answer, indent=2, ensure_ascii=False, allow_nan=False))
 
 
+def _observed(seen: Observation) -> str:
+    from checks.journal.formats import inert
+    from checks.judge import TEXT_UNIT, format_value
+
+    if seen.unit != TEXT_UNIT:
+        return format_value(seen.value, seen.unit)
+    return inert(seen.detail if len(seen.detail) <= _LONGEST_TEXT else f"{seen.detail[: _LONGEST_TEXT - 1]}…")
+
+
 def _print(results: list[Result]) -> None:
     from checks.cli._progress import STYLES
     from checks.cli._tables import print_table
     from checks.journal.formats import inert
-    from checks.judge import format_value
 
     headings = ["status", "metric", "observed", "warning", "critical", "why"]
     rows = []
@@ -162,7 +172,7 @@ def _print(results: list[Result]) -> None:
         row = [
             result.status.value,
             f"{result.system}/{result.metric}",
-            format_value(seen.value, seen.unit) if seen else "-",
+            _observed(seen) if seen else "-",
             result.warning or "-",
             result.critical or "-",
         ]

@@ -39,6 +39,7 @@ def run(
     measuring: Measuring,
     environment: Mapping[str, str] | None = None,
     folder: str | None = None,
+    shown: Sequence[str] | None = None,
 ) -> Ended | Unmeasured:
     """Start a program, read its output and wait for its end, all within one deadline.
 
@@ -48,6 +49,7 @@ def run(
         measuring: the measurement that this is for.
         environment: its variables; ``None``: the caller's.
         folder: where it works; ``None``: where the caller does.
+        shown: the arguments that matter to who reads what happened; ``None``: all.
 
     Returns:
         How it ended, or why there is nothing to take from it: not found, too late, too much output.
@@ -71,7 +73,7 @@ def run(
         return measuring.failed(f"the program {argv[0]} cannot be started: {error.strerror}")
     except (OSError, ValueError) as error:
         return measuring.failed(f"the program {argv[0]} cannot be started: {getattr(error, 'strerror', None) or error}")
-    note(f"started {clipped(shlex.join(argv), 240)}")
+    note(f"started {clipped(shlex.join(shown or argv), 240)}")
     deadline = time.monotonic() + seconds
     with process:
         try:

@@ -24,6 +24,7 @@ BYTE_CAP = 10_000_000
 """The most bytes that an answer or an output may have; more is no observation."""
 
 T = TypeVar("T")
+_UNNAMED = "the value"
 _LONGEST = 500
 _LONGEST_TEXT = 2000  # what a pattern looks at
 _PERCENTILES = {"p50": 50, "p95": 95, "p99": 99}
@@ -45,7 +46,7 @@ class Measuring:
     started: float = field(default_factory=time.perf_counter)
 
     def gave(
-        self, value: object, unit: str, detail: str = "", *, name: str = "the value", samples: int | None = None
+        self, value: object, unit: str, detail: str = "", *, name: str = _UNNAMED, samples: int | None = None
     ) -> Observation | Unmeasured:
         """The observation, if the value is a finite number or a boolean; otherwise what it is instead.
 
@@ -69,7 +70,8 @@ class Measuring:
             return self.failed(f"{name} is too large for a number in {self.source}")
         if not math.isfinite(number):
             return self.failed(f"{name} is {'not a number' if math.isnan(number) else 'infinite'} in {self.source}")
-        note(f"{name} is {format_value(number, unit)}")
+        if name != _UNNAMED:
+            note(f"{name} is {format_value(number, unit)}")
         return Observation(number, unit, self.now, self._took(), self._told(self.source), self._told(detail), samples)
 
     def _text(self, value: object, name: str, samples: int | None) -> Observation | Unmeasured:

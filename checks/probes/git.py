@@ -117,7 +117,8 @@ class _Repository:
         # A folder that is no repository must not answer for the one that it lies in.
         ceiling = {"GIT_CEILING_DIRECTORIES": str(Path(self.folder).resolve().parent)}
         environment = {"PATH": os.environ.get("PATH", os.defpath), **_VARIABLES, **ceiling}
-        ended = run(["git", *_HARMLESS, *arguments], left, self.measuring, environment, self.folder)
+        argv = ["git", *_HARMLESS, *arguments]
+        ended = run(argv, left, self.measuring, environment, self.folder, shown=["git", *arguments])
         if isinstance(ended, Unmeasured):
             # The deadline is that of all questions together, not what was left of it for this one.
             raise _Refused(self.measuring.late(self._seconds) if time.monotonic() >= self._ends else ended)

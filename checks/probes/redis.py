@@ -12,7 +12,6 @@ from checks.catalogue.environment import Settled
 from checks.judge import format_value
 from checks.model import Observation, Unmeasured
 from checks.probes._redis import NoReply, RedisServer
-from checks.probes._steps import note
 from checks.probes._support import Measuring, clipped, within
 from checks.probes._targets import NoTarget, refuse_strangers, without_userinfo
 
@@ -48,7 +47,6 @@ def _measure(
     declaration: RedisProbe, url: str, authority: str | None, seconds: float, over: float, measuring: Measuring
 ) -> Observation | Unmeasured:
     with closing(RedisServer(url, authority, time.monotonic() + seconds + over)) as server:
-        note(f"logged in to {without_userinfo(url)}" if "@" in url else f"connected to {without_userinfo(url)} without a user")
         if declaration.measure == "ping":
             began = time.perf_counter()
             server.ping()
