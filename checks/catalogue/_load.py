@@ -19,7 +19,6 @@ from checks.errors import CatalogueErrors, DataError, Place
 from checks.model import (
     ChecklistItem,
     Contact,
-    Cron,
     Environment,
     Incident,
     Maintenance,
@@ -268,7 +267,7 @@ def _read_runbook(path: Path, root: Path, systems: Mapping[str, System]) -> Runb
         summary=front.summary,
         path=path,
         digest=hashlib.sha256(text.encode()).hexdigest(),
-        schedule=Cron(front.schedule.cron, front.schedule.timezone) if front.schedule else None,
+        schedule=front.schedule.read() if front.schedule else None,
         deadline=front.deadline,
         cell_deadline=front.cell_deadline,
         fresh_for=front.fresh_for,

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from checks import judge
 from checks.catalogue.probe_kinds import Declaration, Duration, ProbeDeclaration
 from checks.errors import DataError
-from checks.model import Limit
+from checks.model import CatchUp, Cron, Limit, Overlap
 
 _SLUG = r"^[a-z0-9]+(-[a-z0-9]+)*$"
 Slug = Annotated[str, Field(pattern=_SLUG)]
@@ -256,6 +256,16 @@ class ScheduleEntry(Declaration):
 
     cron: CronText
     timezone: TimezoneName = "UTC"
+    catch_up: Literal["last", "skip", "all"] = Field(
+        "last", alias="catch-up", description="Of times that nobody was there for: run the last, none, or every one."
+    )
+    overlap: Literal["wait", "skip", "allow"] = Field(
+        "wait", description="While the run before goes on: wait for it, leave this time out, or run beside it."
+    )
+
+    def read(self) -> Cron:
+        """The schedule as the rest knows it."""
+        return Cron(self.cron, self.timezone, CatchUp(self.catch_up), Overlap(self.overlap))
 
 
 class FrontMatter(Declaration):

@@ -6,15 +6,18 @@ after the gap, and one that the change repeats comes once; ``*`` in minutes or h
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from checks.model import Cron, Runbook
+from checks.model import CatchUp, Cron, Overlap, Runbook
 
 FIRST_REACH = timedelta(days=7)
 """How far back the first slot of a runbook may lie that was never run here; what is older is not made up for."""
+
+ON_TIME = timedelta(minutes=10)
+"""How late a slot may be taken where missed ones are skipped; whoever asks from cron may ask every few minutes only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +69,11 @@ def latest(cron: Cron, after: datetime, now: datetime) -> datetime | None:
 
 
 def due(now: datetime, runbooks: Iterable[Runbook], last_slots: Mapping[str, datetime], environment: str) -> list[Slot]:
-    """The slots to run now, those waiting longest first.
+    """The slots to run now, those waiting longest first; of each runbook one at most, however many times it missed.
 
-    A runbook that missed several gets the last one only, once: it measures now, and what was not measured then stays unknown.
+    Which one its ``catch-up`` says. ``last``: the last one, as a run measures now, and what was not measured then stays
+    unknown. ``skip``: the last one, if it is no older than `ON_TIME`. ``all``: the oldest one, so that a schedule that was
+    away for days works its times off one after another, and does not start them all.
 
     Args:
         now: aware.
@@ -81,10 +86,39 @@ def due(now: datetime, runbooks: Iterable[Runbook], last_slots: Mapping[str, dat
     for runbook in runbooks:
         if runbook.schedule is None or not _belongs(runbook, environment):
             continue
-        moment = latest(runbook.schedule, last_slots.get(runbook.slug, now - FIRST_REACH), now)
+        moment = _missed(runbook.schedule, last_slots.get(runbook.slug), now)
         if moment is not None:
             slots.append(Slot(runbook.slug, environment, moment))
     return sorted(slots, key=lambda slot: (slot.due_at, slot.runbook))
+
+
+def _missed(cron: Cron, last: datetime | None, now: datetime) -> datetime | None:
+    if cron.catch_up is CatchUp.ALL and last is not None:
+        oldest = next(occurrences(cron, max(last, now - FIRST_REACH)), None)
+        return oldest if oldest is not None and oldest <= now else None
+    moment = latest(cron, now - FIRST_REACH if last is None else last, now)
+    late = moment is not None and cron.catch_up is CatchUp.SKIP and now - moment > ON_TIME
+    return None if late else moment
+
+
+def admit(slots: Iterable[Slot], runbooks: Mapping[str, Runbook], busy: Container[str]) -> tuple[list[Slot], list[Slot]]:
+    """Which slots may begin, and which are given up because the run before is still going on; the rest waits.
+
+    Args:
+        slots: what is due.
+        runbooks: by slug; their ``overlap`` decides.
+        busy: the slugs of those that are running.
+
+    """
+    begin, give_up = [], []
+    for slot in slots:
+        schedule = runbooks[slot.runbook].schedule
+        overlap = Overlap.WAIT if schedule is None else schedule.overlap
+        if slot.runbook not in busy or overlap is Overlap.ALLOW:
+            begin.append(slot)
+        elif overlap is Overlap.SKIP:
+            give_up.append(slot)
+    return begin, give_up
 
 
 def next_due(runbook: Runbook, now: datetime) -> datetime | None:

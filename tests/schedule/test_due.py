@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice, pairwise, takewhile
 from typing import Any
@@ -12,9 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from checks.model import Cron
+from checks.model import CatchUp, Cron, Overlap, Runbook
 from checks.schedule import Slot, due, next_due, occurrences
-from checks.schedule.due import latest
+from checks.schedule.due import admit, latest
 from tests.golden import cases
 from tests.journal.samples import a_runbook
 
@@ -31,6 +32,9 @@ def test_schedule(case: dict[str, Any]) -> None:
         name: a_runbook(name, told.get("cron"), told.get("timezone", "UTC"), environments=tuple(told.get("environments", ())))
         for name, told in case["runbooks"].items()
     }
+    for name, told in case["runbooks"].items():
+        if books[name].schedule is not None:
+            books[name] = with_policy(books[name], CatchUp(told.get("catch-up", "last")))
     last = {f"shop/{name}": datetime.fromisoformat(text) for name, text in case["last"].items()}
     found = due(now, books.values(), last, "sandbox")
     assert found == [Slot(f"shop/{name}", "sandbox", datetime.fromisoformat(text)) for name, text in case["due"].items()]
@@ -47,6 +51,42 @@ CRONS = st.builds(
     st.sampled_from(["UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu", "Pacific/Apia"]),
 )
 MOMENTS = st.datetimes(datetime(2024, 1, 1), datetime(2027, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001  the zone is added
+
+
+def with_policy(book: Runbook, catch_up: CatchUp = CatchUp.LAST, overlap: Overlap = Overlap.WAIT) -> Runbook:
+    assert book.schedule is not None
+    return replace(book, schedule=replace(book.schedule, catch_up=catch_up, overlap=overlap))
+
+
+@pytest.mark.parametrize(
+    ("overlap", "begins", "given_up"), [(Overlap.WAIT, 0, 0), (Overlap.SKIP, 0, 1), (Overlap.ALLOW, 1, 0)], ids=lambda x: str(x)
+)
+def test_a_run_that_is_still_going_on_is_met_as_declared(overlap: Overlap, begins: int, given_up: int) -> None:
+    """While the run before goes on, the next waits, is given up, or begins beside it; another runbook's begins anyway."""
+    books = {
+        book.slug: book
+        for book in (with_policy(a_runbook("slow", "* * * * *"), overlap=overlap), a_runbook("quick", "* * * * *"))
+    }
+    now = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+    slots = due(now, books.values(), {}, "sandbox")
+    begin, give_up = admit(slots, books, {"shop/slow"})
+    assert [slot.runbook for slot in begin] == ["shop/quick", *["shop/slow"] * begins]
+    assert [slot.runbook for slot in give_up] == ["shop/slow"] * given_up
+    assert admit(slots, books, set()) == (slots, [])
+
+
+@given(CRONS, MOMENTS, st.integers(1, 60 * 24 * 2))
+@settings(deadline=None)
+def test_every_missed_time_is_made_up_for_once(cron: Cron, start: datetime, minutes: int) -> None:
+    """With ``catch-up: all`` asking again and again gives each time since the last run, the oldest first, and then no more."""
+    book, now = with_policy(a_runbook("any", cron.expression, cron.timezone), CatchUp.ALL), start + timedelta(minutes=minutes)
+    last, found = {"shop/any": start}, []
+    while slots := due(now, [book], last, "sandbox"):
+        found.append(slots[0].due_at)
+        last["shop/any"] = slots[0].due_at
+        if len(found) == 40:
+            break
+    assert found == list(islice(takewhile(lambda moment: moment <= now, occurrences(cron, start)), 40))
 
 
 @given(CRONS, MOMENTS)
