@@ -138,11 +138,19 @@ class ServiceProbe(Declaration):
 
     ``down`` is how many of `names` are not up: a unit is up while it is active, a container while it runs, is not being
     restarted and its health check, if it has one, does not fail. ``restarts`` is how often they were restarted by their
-    manager, all together. One that the manager does not know is unknown, as is a host without the manager.
+    manager, all together. One that the manager does not know is unknown, as is a host without the manager. Systemd is asked
+    by its program systemctl, Docker on its local `socket`, to which nothing but the question is sent.
     """
 
     kind: Literal["service"]
     manager: Literal["systemd", "docker"]
     names: list[str] = Field(min_length=1)
     measure: Literal["down", "restarts"] = "down"
+    socket: str = Field("/var/run/docker.sock", description="The path of Docker's socket; rootless Docker has its own.")
     timeout: Duration = timedelta(seconds=10)
+
+    @model_validator(mode="after")
+    def _only_docker_has_a_socket(self) -> ServiceProbe:
+        if "socket" in self.model_fields_set and self.manager != "docker":
+            raise ValueError("expected no `socket:`; it goes with `manager: docker`")
+        return self

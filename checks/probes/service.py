@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from checks.catalogue.environment import Settled
 from checks.model import Observation, Unmeasured
+from checks.probes._docker import NoDocker, inspected
 from checks.probes._programs import Ended, last_line, run
 from checks.probes._support import Measuring, clipped
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from checks.catalogue.probe_kinds import ServiceProbe
 
 _PROPERTIES = "Id,Names,LoadState,ActiveState,SubState,NRestarts"
-_SHORT_ID = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +40,11 @@ def probe(declaration: ServiceProbe, settled: Settled, unit: str, now: datetime)
     del unit
     names = [settled.fill(name) for name in declaration.names]
     measuring = Measuring(now, f"{declaration.manager}: {clipped(', '.join(names), 160)}", settled)
-    ask = _systemd if declaration.manager == "systemd" else _docker
-    seen = ask(names, declaration.timeout.total_seconds(), measuring)
+    seconds = declaration.timeout.total_seconds()
+    if declaration.manager == "systemd":
+        seen = _systemd(names, seconds, measuring)
+    else:
+        seen = _docker(names, settled.fill(declaration.socket), seconds, measuring)
     if isinstance(seen, Unmeasured):
         return seen
     strange = [one.name for one in seen if not one.state]
@@ -65,7 +67,7 @@ def _systemd(names: list[str], seconds: float, measuring: Measuring) -> list[_Se
     if isinstance(ended, Unmeasured):
         return ended
     if ended.status != 0:
-        return _no_answer("systemd", ended, measuring)
+        return _no_answer(ended, measuring)
     text = ended.output.decode("utf-8", "replace")
     units = [dict(line.partition("=")[::2] for line in block.splitlines()) for block in text.split("\n\n") if block.strip()]
     if len(units) != len(names):
@@ -80,37 +82,19 @@ def _unit(name: str, properties: dict[str, str]) -> _Seen:
     return _Seen(name, active in ("active", "reloading"), state, int(restarts) if restarts.isdecimal() else None)
 
 
-def _docker(names: list[str], seconds: float, measuring: Measuring) -> list[_Seen] | Unmeasured:
-    ended = run(["docker", "inspect", "--type", "container", "--", *names], seconds, measuring)
-    if isinstance(ended, Unmeasured):
-        return ended
-    missing = [line for line in ended.errors.decode("utf-8", "replace").splitlines() if "no such container" in line.lower()]
-    if ended.status != 0 and not missing:
-        return _no_answer("docker", ended, measuring)
+def _docker(names: list[str], socket: str, seconds: float, measuring: Measuring) -> list[_Seen] | Unmeasured:
     try:
-        containers = json.loads(ended.output)
-        known = {name: _container(name, one) for one in containers for name in names if _is_called(one, name)}
-    except (ValueError, RecursionError, TypeError, KeyError, AttributeError):
-        return measuring.failed("the answer of docker inspect cannot be read")
-    return [known.get(name) or _Seen(name, False, "", None) for name in names]
+        containers = inspected(names, socket, seconds)
+    except NoDocker as error:
+        return measuring.failed(str(error))
+    except TimeoutError:
+        return measuring.late(seconds)
+    return [
+        _Seen(name, one.up, one.state, one.restarts) if one else _Seen(name, False, "", None) for name, one in containers.items()
+    ]
 
 
-def _is_called(container: dict[str, Any], name: str) -> bool:
-    is_id = len(name) >= _SHORT_ID and str(container["Id"]).startswith(name)
-    return is_id or str(container["Name"]).lstrip("/") == name.lstrip("/")
-
-
-def _container(name: str, container: dict[str, Any]) -> _Seen:
-    state = container["State"]
-    health = (state.get("Health") or {}).get("Status", "")
-    up = state["Running"] is True and not state.get("Restarting") and not state.get("Paused") and health != "unhealthy"
-    restarts = container.get("RestartCount")
-    return _Seen(
-        name, up, ", ".join(filter(None, [str(state["Status"]), health])), restarts if isinstance(restarts, int) else None
-    )
-
-
-def _no_answer(manager: str, ended: Ended, measuring: Measuring) -> Unmeasured:
+def _no_answer(ended: Ended, measuring: Measuring) -> Unmeasured:
     lines = ended.errors.decode("utf-8", "replace").strip().splitlines()
     said = clipped(lines[0], 160) if lines else last_line(ended.output)
-    return measuring.failed(f"{manager} does not answer on this host: {said or f'exit status {ended.status}'}")
+    return measuring.failed(f"systemd does not answer on this host: {said or f'exit status {ended.status}'}")

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from checks.errors import DataError
 from checks.model import Observation
-from tests.probes.conftest import measured, reason_of, settings, value_of
+from tests.probes.conftest import measured, reason_of, settings
 from tests.probes.programs import StandIn, stand_ins
 
 # As systemd 252 and Docker 24 wrote them.
@@ -37,13 +38,6 @@ ActiveState=inactive
 SubState=dead
 """
 TIMER = "Id=backup.timer\nNames=backup.timer\nLoadState=loaded\nActiveState=active\nSubState=waiting\n"
-
-
-def container(name: str, status: str = "running", restarts: int = 0, **state: Any) -> dict[str, Any]:
-    """What docker inspect tells of one container."""
-    told = {"Status": status, "Running": status in ("running", "paused", "restarting"), "Paused": status == "paused",
-            "Restarting": status == "restarting", **state}  # fmt: skip
-    return {"Id": "4f66ad9a0b2e" + "0" * 52, "Name": f"/{name}", "RestartCount": restarts, "State": told}
 
 
 def service(manager: str, *names: str, **options: Any) -> dict[str, Any]:
@@ -94,76 +88,30 @@ def test_what_systemd_cannot_tell_is_unknown(
     assert reason in reason_of(probe)
 
 
-@pytest.mark.parametrize(
-    ("one", "down"),
-    [
-        (container("web"), 0),
-        (container("web", Health={"Status": "healthy"}), 0),
-        (container("web", Health={"Status": "starting"}), 0),
-        (container("web", Health={"Status": "unhealthy"}), 1),
-        (container("web", "exited"), 1),
-        (container("web", "restarting"), 1),
-        (container("web", "paused"), 1),
-        (container("web", "dead"), 1),
-    ],
-)
-def test_a_container_is_up_while_it_runs_and_is_well(program: Callable[..., StandIn], one: dict[str, Any], down: int) -> None:
-    """Exited, restarting, paused and unhealthy containers are down."""
-    program("docker", [one])
-    assert value_of(service("docker", "web")) == down
-    assert value_of(service("docker", "4f66ad9a0b2e")) == down
-
-
-def test_restarts_of_containers_are_added_up(program: Callable[..., StandIn]) -> None:
-    """Each container's restarts count."""
-    program("docker", [container("web", restarts=3), container("db", restarts=1)])
-    assert value_of(service("docker", "web", "db", measure="restarts")) == 4
-
-
-@pytest.mark.parametrize(
-    ("output", "errors", "status", "reason"),
-    [
-        ([container("web")], "Error response from daemon: No such container: db", 1, "docker does not know db"),
-        (
-            "[]",
-            "Cannot connect to the Docker daemon at unix:///docker.sock.",
-            1,
-            "docker does not answer on this host: Can",
-        ),
-        ("", "", 1, "docker does not answer on this host: exit status 1"),
-        ("<html>", "", 0, "the answer of docker inspect cannot be read"),
-        ("[1]", "", 0, "the answer of docker inspect cannot be read"),
-        ("[]", "", 0, "docker does not know web, db"),
-    ],
-)
-def test_what_docker_cannot_tell_is_unknown(
-    program: Callable[..., StandIn], output: Any, errors: str, status: int, reason: str
-) -> None:
-    """A container that is not there, a daemon that is away and an odd answer are unknown, never up."""
-    program("docker", output, errors, status)
-    assert reason in reason_of(service("docker", "web", "db"))
-
-
-@pytest.mark.parametrize(("manager", "name"), [("systemd", "systemctl"), ("docker", "docker")])
-def test_a_host_without_the_manager_says_so(program: Callable[..., StandIn], manager: str, name: str) -> None:
+def test_a_host_without_systemd_says_so(program: Callable[..., StandIn]) -> None:
     """Where the program is missing, it is unknown with that reason."""
-    assert reason_of(service(manager, "web")) == f"the program {name} is not found"
+    assert reason_of(service("systemd", "web")) == "the program systemctl is not found"
 
 
 def test_a_manager_that_hangs_is_unknown_at_the_deadline(program: Callable[..., StandIn]) -> None:
     """The deadline ends the wait."""
-    program("docker", slow=30)
-    assert reason_of(service("docker", "web", timeout="300ms")).endswith("did not end within 300 ms")
+    program("systemctl", slow=30)
+    assert reason_of(service("systemd", "web", timeout="300ms")).endswith("did not end within 300 ms")
+
+
+def test_only_docker_has_a_socket() -> None:
+    """A declaration that means nothing is refused."""
+    with pytest.raises(DataError, match="goes with `manager: docker`"):
+        measured(service("systemd", "web", socket="/run/x.sock"))
 
 
 @pytest.mark.service
-@pytest.mark.parametrize(("manager", "argv"), [("systemd", ["systemctl", "show"]), ("docker", ["docker", "version"])])
-def test_the_real_manager_of_this_host_is_asked(manager: str, argv: list[str]) -> None:
-    """A service that no host has is unknown, whether the manager runs here, is stopped or is not installed."""
-    said = reason_of(service(manager, "proofbook-has-no-such-service"))
-    installed = shutil.which(argv[0]) is not None
-    runs = installed and subprocess.run(argv, capture_output=True, timeout=30, check=False).returncode == 0
+def test_the_real_systemd_of_this_host_is_asked() -> None:
+    """A unit that no host has is unknown, whether systemd runs here, is stopped or is not installed."""
+    said = reason_of(service("systemd", "proofbook-has-no-such-service"))
+    installed = shutil.which("systemctl") is not None
+    runs = installed and subprocess.run(["systemctl", "show"], capture_output=True, timeout=30, check=False).returncode == 0
     if runs:
-        assert said == f"{manager} does not know proofbook-has-no-such-service"
+        assert said == "systemd does not know proofbook-has-no-such-service"
     else:
         assert ("does not answer on this host" in said) if installed else ("is not found" in said)
