@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
+from checks.catalogue._limits import read_limits
 from checks.errors import DataError, Place, UsageError
 
-_KNOWN = {"environment", "timezone", "journal"}
+_KNOWN = {"environment", "timezone", "journal", "limits", "redirects"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,7 @@ class Settings:
         journal: the journal's SQLAlchemy URL.
         state: the folder of what Proofbook keeps: journal, evidence, sandbox.
         site_name: the site's title.
+        limits: what one run may use, by the names of `checks.run.bounds`; what is not declared is bounded generously.
 
     """
 
@@ -33,6 +36,7 @@ class Settings:
     journal: str
     state: Path
     site_name: str
+    limits: Mapping[str, int] = field(default_factory=dict)
 
 
 def find_root(start: Path) -> Path:
@@ -87,4 +91,5 @@ def read_settings(root: Path) -> Settings:
         journal=os.environ.get("PROOFBOOK_JOURNAL") or str(block.get("journal", "") or f"sqlite:///{state / 'journal.db'}"),
         state=state,
         site_name=str(document.get("site_name", "Proofbook")),
+        limits=read_limits(block, path),
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -12,9 +11,8 @@ from checks.model import RunState
 from checks.respond.person import Diary, Person
 from checks.respond.steps import Page, page_of
 from checks.respond.walk import Walk, read
-from checks.run import execution
+from checks.run import execution, record
 from checks.run.calm import calm
-from checks.run.history import Historian, with_history
 
 if TYPE_CHECKING:
     from checks.catalogue import Catalogue
@@ -63,10 +61,8 @@ def operate(prepared: Prepared, person: Person, diary: Diary, *, clock: Callable
         clock: gives the time, aware, in UTC.
 
     """
-    begun = replace(prepared, run=replace(prepared.run, started_at=clock()))
-    if isinstance(diary, Historian):
-        begun = with_history(begun, diary, begun.run.started_at)
-    diary.start_run(begun.run)
+    record.recover_lost(diary, prepared, clock())
+    begun = record.begin(prepared, diary, clock())
     try:
         outcome = Walk(begun, person, diary, clock).go()
     except (ProofbookError, OSError) as error:
@@ -76,5 +72,4 @@ def operate(prepared: Prepared, person: Person, diary: Diary, *, clock: Callable
             diary.finish_run(execution.failed(begun, "the walk broke off", clock(), RunState.CANCELLED).run, ())
         raise
     with calm():
-        diary.finish_run(outcome.run, outcome.results)
-    return outcome
+        return record.finish(outcome, diary, begun)

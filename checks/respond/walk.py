@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 from checks.model import Step, StepClass
 from checks.respond.person import Answer, Diary, Gone, Person
 from checks.respond.steps import page_of
-from checks.run import evidence, execution
+from checks.run import checkpoint, evidence, execution
 from checks.run.calm import calm
+from checks.run.permit import Permit
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -42,6 +43,7 @@ class Walk:
         self.diary = diary
         self.clock = clock
         self.mask = evidence.masker(prepared.settled.secrets)
+        self.permit = Permit.of_operator(prepared.run.actor)
         self.notebook, self.steps = read(prepared)
         self.at: Step | None = None
         self.left_out: list[str] = []
@@ -53,14 +55,18 @@ class Walk:
         from checks.run import kernels
 
         prepared = self.prepared
-        with kernels.room(prepared.context, prepared.settled, prepared.variables) as room:
+        settings = prepared.catalogue.settings
+        kept = checkpoint.Checkpoint(settings.state, prepared.run, prepared.settled.secrets, prepared.history)
+        with kernels.room(prepared.context, prepared.settled, prepared.variables, settings.limits) as room:
             self.drive: Drive = driving.Drive(
                 room,
                 cell_seconds=prepared.runbook.cell_deadline.total_seconds(),
                 # A person may think as long as they like; only cells have a deadline.
                 run_seconds=math.inf,
                 clock=self.clock,
+                permit=self.permit,
                 on_output=lambda output: self.person.hear(_masked(output, self.mask)),
+                on_news=lambda position: kept.keep(self.notebook, self.drive, position),
             )
             self.client: DriveClient = driving.client(self.notebook, self.drive)
             # One thread for all of it: the kernel's sockets belong to the thread that opened them, and Ctrl-C to ours.
@@ -73,10 +79,11 @@ class Walk:
                 finally:
                     with calm():
                         self.pool.submit(self.client.close).result(timeout=_END_SECONDS)
+                        kept.close()
         with calm():
             driving.tidy(self.notebook)
             unsure = "" if self.drive.stopped else "; ".join(self.left_out)
-            return execution.conclude(prepared, self.notebook, self.steps, self.drive, self.clock(), unsure=unsure)
+            return execution.conclude(prepared, self.notebook, self.drive, self.clock(), unsure=unsure)
 
     def _drive_through(self) -> None:
         from checks.run.drive import CellOutcome, Stopped
@@ -169,7 +176,8 @@ class Walk:
             self.person.tell("That is not the system's name; nothing was run.")
 
     def _perform(self, step: Step, cells: list[int]) -> Ended | None:
-        """Execute a step, and again as long as it fails and the person says so."""
+        """Execute a step that the person has allowed, and again as long as it fails and the person says so."""
+        self.permit.grant(step)
         while True:
             stopped = self._execute(step, cells)
             if stopped is None:
@@ -246,8 +254,7 @@ def read(prepared: Prepared) -> tuple[NotebookNode, tuple[Step, ...]]:
     """The runbook's notebook with its parameters bound, and its steps."""
     from checks.catalogue import notebook as reader
 
-    notebook = reader.read(prepared.runbook)
-    execution.inject(notebook, prepared.parameters)
+    notebook = execution.read(prepared)
     return notebook, reader.steps(notebook)
 
 

@@ -10,19 +10,29 @@ import time
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from checks.run import bounds
+
 if TYPE_CHECKING:
-    from checks.run._zygote import Job
+    from checks.run._guard import Job
 
 
 def run(job: Job) -> int:
     """Be a kernel until it is told to end; its exit status."""
+    bounds.apply(job.env)
     _settle_in(job)
     if job.debugger:
         # The server loaded it as it is where there is no debugger.
         sys.modules.pop("ipykernel.debugger", None)
     from ipykernel.kernelapp import IPKernelApp
 
+    from checks.run import _prepared
+
+    named = _prepared.connection_file(job.argv)
+    if named is None:
+        _prepared.forget()
     app: Any = IPKernelApp.instance()
+    if named is not None:
+        _prepared.adopt(app, job.argv, named)
     # Its default was read from the server's environment.
     app.parent_handle = os.getppid()
     app.initialize(list(job.argv))

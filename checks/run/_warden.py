@@ -18,10 +18,18 @@ import time
 
 TYPE_CHECKING = False  # typing and collections.abc would be most of the time that this process needs to start
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+if TYPE_CHECKING or __name__ != "__main__":
+    from checks.run import bounds
+else:
+    # As a program this is started without any folder to import from but Python's own.
+    sys.path.append(os.path.dirname(__file__))  # noqa: PTH120 - pathlib would double the time that this process needs to start
+    import bounds
 
 _PR_SET_CHILD_SUBREAPER = 36
 _LOOK_FOR_PARENT_SECONDS = 0.5
+_ENDS_SECONDS = 0.05
+_CROWD = 64
 STOPPED = 143
 
 
@@ -32,8 +40,10 @@ def main(arguments: list[str]) -> int:
     bell = Bell()
     # The kernel ends itself when its parent does, and this process is that parent.
     surroundings = {**os.environ, "JPY_PARENT_PID": str(os.getpid())}
-    kernel = os.posix_spawnp(program[0], program, surroundings)
-    return watch(kernel, bell, lambda: os.getppid() == parent)
+    bounds.apply(surroundings)
+    kernel = os.posix_spawnp(program[0], program, surroundings, setpgroup=0)
+    signal.signal(signal.SIGINT, lambda *_: tell_group(kernel, signal.SIGINT))
+    return watch(kernel, bell, lambda: os.getppid() == parent, surroundings=surroundings)
 
 
 class Bell:
@@ -47,7 +57,7 @@ class Bell:
         signal.set_wakeup_fd(self._writing, warn_on_full_buffer=False)
         signal.signal(signal.SIGTERM, self._stop)
         signal.signal(signal.SIGHUP, self._stop)
-        # Interrupts go to the whole group and are the kernel's to handle. Handlers, unlike SIG_IGN, are not inherited.
+        # Interrupts are the kernel's to handle. Handlers, unlike SIG_IGN, are not inherited.
         signal.signal(signal.SIGINT, lambda *_: None)
         signal.signal(signal.SIGCHLD, lambda *_: None)
 
@@ -74,29 +84,40 @@ class Bell:
         self.stopped = True
 
 
-def watch(kernel: int, bell: Bell, wanted: Callable[[], bool], *ears: int) -> int:
-    """Wait until a kernel ends or is not wanted any more, then kill whatever descends from this process.
+def watch(kernel: int, bell: Bell, wanted: Callable[[], bool], *ears: int, surroundings: Mapping[str, str]) -> int:
+    """Wait until a kernel ends, breaks a bound or is not wanted any more, then kill whatever descends from this process.
 
     Args:
-        kernel: the process that is watched, a child of this one.
+        kernel: the process that is watched, a child of this one and the leader of its group.
         bell: rings when a child ends.
         wanted: is asked now and then, and whenever an ear can be read.
         ears: descriptors on which it may be heard that the kernel is not wanted.
+        surroundings: the kernel's environment, which names its bounds.
 
     Returns:
         The kernel's exit status; 128 and the number where a signal ended it, 143 where it was stopped.
 
     """
     code: int | None = None
-    while code is None and not bell.stopped and wanted():
-        code = _reap(kernel)
+    group = bounds.Group.make(kernel, surroundings)
+    watched = bounds.Watch(surroundings, descendants)
+    pause = bounds.LOOK_SECONDS if bounds.VARIABLE in surroundings else _LOOK_FOR_PARENT_SECONDS
+    while code is None and not bell.stopped and wanted() and not watched.broken():
+        code = reap(kernel)
         if code is None:
-            bell.wait(_LOOK_FOR_PARENT_SECONDS, *ears)
+            bell.wait(pause, *ears)
+    # All of a group ends at one moment, in which none of it can start another.
+    group.kill()
+    if code is None:
+        tell_group(kernel, signal.SIGKILL)
+        # Mostly it is alone, and then nobody needs to be looked for.
+        bell.wait(_ENDS_SECONDS)
     kill_all()
+    group.remove()
     return STOPPED if code is None else code
 
 
-def _reap(kernel: int) -> int | None:
+def reap(kernel: int) -> int | None:
     """Take leave of children that have ended; the kernel's exit status if it is among them."""
     code = None
     while True:
@@ -111,51 +132,81 @@ def _reap(kernel: int) -> int | None:
             code = 128 - code if code < 0 else code
 
 
+def tell_group(leader: int, signum: int) -> None:
+    """Send a signal to a group of processes, if there is anybody left in it."""
+    try:
+        os.killpg(leader, signum)
+    except (ProcessLookupError, PermissionError):
+        return
+
+
 def kill_all() -> None:
     """Kill every descendant and wait until there is none left."""
     pause = 0.001
     while True:
-        for descendant in descendants():
-            try:
-                os.kill(descendant, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
         try:
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass
         except ChildProcessError:
             return
+        found = _family()
+        # Only descendants can be in a group that one of them leads, or joined: a group never reaches beyond its session.
+        for group in {group for _, group in found} - {os.getpgrp()}:
+            tell_group(group, signal.SIGKILL)
+        for descendant, _ in found:
+            try:
+                os.kill(descendant, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        if len(found) > _CROWD:
+            _hurry()
+            continue
         time.sleep(pause)
         pause = min(pause * 2, 0.1)
 
 
+def _hurry() -> None:
+    """Go before the crowd that is to be killed, where this process may: it multiplies as long as it gets time to."""
+    try:
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
+    except (AttributeError, OSError):
+        return
+
+
 def descendants(spared: frozenset[int] = frozenset()) -> list[int]:
     """The processes below this one, without those that are spared and what is below them."""
-    children: dict[int, list[int]] = {}
-    for process, parent in _parents():
-        children.setdefault(parent, []).append(process)
+    return [process for process, _ in _family(spared)]
+
+
+def _family(spared: frozenset[int] = frozenset()) -> list[tuple[int, int]]:
+    """The processes below this one and the group of each."""
+    children: dict[int, list[tuple[int, int]]] = {}
+    for process, parent, group in _processes():
+        children.setdefault(parent, []).append((process, group))
     found, queue = [], [os.getpid()]
     while queue:
-        below = [child for child in children.get(queue.pop(), []) if child not in spared]
+        below = [child for child in children.get(queue.pop(), []) if child[0] not in spared]
         found += below
-        queue += below
+        queue += [process for process, _ in below]
     return found
 
 
-def _parents() -> list[tuple[int, int]]:
+def _processes() -> list[tuple[int, int, int]]:
+    """Every process there is, with its parent and its group."""
     if not os.path.isdir("/proc/self"):  # noqa: PTH112 - pathlib would double the time that this process needs to start
-        lines = os.popen("ps -A -o pid= -o ppid=").read().splitlines()  # noqa: S605 - fixed, and only without /proc
-        return [(int(process), int(parent)) for process, parent in (line.split() for line in lines)]
-    pairs = []
+        lines = os.popen("ps -A -o pid= -o ppid= -o pgid=").read().splitlines()  # noqa: S605 - fixed, and only without /proc
+        return [(int(process), int(parent), int(group)) for process, parent, group in (line.split() for line in lines)]
+    found = []
     for name in os.listdir("/proc"):  # noqa: PTH208 - as above
         if name.isdigit():
             try:
                 with open(f"/proc/{name}/stat", "rb") as file:  # noqa: PTH123 - as above
-                    # A program's name may hold spaces and brackets; the parent stands two fields after the last bracket.
-                    pairs.append((int(name), int(file.read().rpartition(b")")[2].split()[1])))
+                    # A program's name may hold spaces and brackets; what follows the last bracket is in fixed places.
+                    fields = file.read().rpartition(b")")[2].split()
             except (FileNotFoundError, ProcessLookupError):
                 continue
-    return pairs
+            found.append((int(name), int(fields[1]), int(fields[2])))
+    return found
 
 
 def adopt_orphans() -> None:

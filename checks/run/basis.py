@@ -49,14 +49,23 @@ def basis(system: System, settled: Settled, parameters: Mapping[str, ParameterVa
 
 def packages() -> str:
     """The digest of this Python, of each installed distribution's name and version, and of Proofbook's own code."""
+    return _digest_with(distributions())
+
+
+def distributions() -> tuple[str, ...]:
+    """The name and version of each distribution that is installed for this Python."""
     folders = [Path(folder) for folder in site.getsitepackages()]
     return _installed(tuple((folder, folder.stat().st_mtime_ns) for folder in folders if folder.is_dir()))
 
 
 @lru_cache(maxsize=4)
-def _installed(folders: tuple[tuple[Path, int], ...]) -> str:
+def _installed(folders: tuple[tuple[Path, int], ...]) -> tuple[str, ...]:
     # A distribution's metadata lie in a folder named for it and its version; reading each of them takes fifty times as long.
-    names = sorted({path.name for folder, _ in folders for path in folder.iterdir() if path.suffix in _METADATA})
+    return tuple(sorted({path.stem for folder, _ in folders for path in folder.iterdir() if path.suffix in _METADATA}))
+
+
+@lru_cache(maxsize=4)
+def _digest_with(names: tuple[str, ...]) -> str:
     python = f"{platform.python_implementation()} {platform.python_version()}"
     return hashlib.sha256("\n".join([python, _own_code(), *names]).encode()).hexdigest()
 

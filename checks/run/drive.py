@@ -5,14 +5,9 @@ from __future__ import annotations
 import ast
 import asyncio
 import json
-import threading
+import signal
 import time
-from collections import Counter
-from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
-from datetime import datetime
-from enum import Enum
 from queue import Empty
 from typing import TYPE_CHECKING, Any
 
@@ -21,8 +16,13 @@ from nbclient.util import ensure_async, run_sync
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine, papermill_engines
 
+from checks.errors import Refused
 from checks.run import kernels
 from checks.run.payload import MIME
+from checks.run.progress import CellOutcome as CellOutcome
+from checks.run.progress import Drive as Drive
+from checks.run.progress import Stopped as Stopped
+from checks.run.valve import HELD_BACK, size_of
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -33,85 +33,13 @@ _GRACE_SECONDS = 2.0
 _POLL_SECONDS = 0.1
 _START_SECONDS = 60
 _ASK_SECONDS = 1.0
+# While a cell goes on and on, what it said so far is kept so often.
+_NEWS_SECONDS = 2.0
+_OUT_OF_TIME = 128 + signal.SIGXCPU
 _HEAR_SECONDS = 0.05
+# Tasks that have not ended by then are ended with their kernel, as daemon threads are.
+_TASKS_SECONDS = 1.0
 _SETTLE = "__import__('json').dumps(__import__('checks.run.strict', fromlist=['settle']).settle())"
-# More than this of one cell is not even taken in; see `checks.run.evidence` for what of it is kept.
-TAKEN_CHARACTERS = 4_000_000
-
-
-class CellOutcome(Enum):
-    """What came of one cell of code."""
-
-    EXECUTED = "executed"
-    FAILED = "failed"
-    TIMED_OUT = "timed-out"
-    CANCELLED = "cancelled"
-    SKIPPED = "skipped"
-    NOT_REACHED = "not reached"
-
-
-class Stopped(Exception):
-    """The drive ended before its last cell."""
-
-    def __init__(self, outcome: CellOutcome, why: str) -> None:
-        super().__init__(why)
-        self.outcome = outcome
-        self.why = why
-
-
-@dataclass(slots=True)
-class Drive:
-    """One notebook on its way through a kernel; what is learnt on the way is written into it.
-
-    Attributes:
-        room: where the kernel lives.
-        cell_seconds: the longest that one cell may take; `run_seconds`: all of them together.
-        executes: position of a cell → whether it may be executed; the others are skipped.
-        clock: gives the time, aware, in UTC.
-        cancelled: set by whoever wants the drive to end.
-        on_cell: is called before each cell that is executed; `on_output` with each output that a cell gives.
-        outcomes: position of a cell of code → what came of it.
-        timings: position of a cell → when it began, and how many seconds it took.
-        stopped: why the drive ended early; ``None`` where it did not.
-        stopped_at: position of the cell that it ended at; ``None`` where it was none.
-        emitted: how many results the kernel says it emitted; ``None`` where it could not be asked.
-        replaced: how many results went when their cell was executed again.
-        lost: failures in the background that no cell was told of.
-        dropped: position of a cell → characters of output that were not taken in; `taken`: those that were.
-
-    """
-
-    room: kernels.Room
-    cell_seconds: float
-    run_seconds: float
-    clock: Callable[[], datetime]
-    executes: Callable[[int], bool] = lambda _: True
-    cancelled: threading.Event = field(default_factory=threading.Event)
-    on_cell: Callable[[int], object] = lambda _: None
-    on_output: Callable[[Any], object] = lambda _: None
-    outcomes: dict[int, CellOutcome] = field(default_factory=dict)
-    timings: dict[int, tuple[datetime, float]] = field(default_factory=dict)
-    stopped_at: int | None = None
-    stopped: Stopped | None = None
-    emitted: int | None = None
-    replaced: int = 0
-    lost: tuple[str, ...] = ()
-    dropped: Counter[int] = field(default_factory=Counter)
-    taken: Counter[int] = field(default_factory=Counter)
-
-    def take(self, position: int, size: int) -> int:
-        """How many of `size` more characters of a cell's output are taken in."""
-        taken = min(size, TAKEN_CHARACTERS - self.taken[position])
-        self.taken[position] += taken
-        self.dropped[position] += size - taken
-        return taken
-
-    def skip(self, notebook: NotebookNode) -> None:
-        """Say of every cell what it is before anything ran."""
-        for position, cell in enumerate(notebook.cells):
-            if cell.cell_type == "code":
-                skipped = not self.executes(position) or "skip-execution" in cell.metadata.get("tags", [])
-                self.outcomes[position] = CellOutcome.SKIPPED if skipped else CellOutcome.NOT_REACHED
 
 
 class DriveClient(PapermillNotebookClient):
@@ -120,6 +48,7 @@ class DriveClient(PapermillNotebookClient):
     drive: Drive
     ends_at: float
     bound_by_run: bool
+    told_at: float
 
     def __init__(self, nb_man: Any, *, drive: Drive, **options: Any) -> None:
         options |= {"km": kernels.manager(drive.room), "startup_timeout": _START_SECONDS, "force_raise_errors": True}
@@ -128,6 +57,7 @@ class DriveClient(PapermillNotebookClient):
         self.started_manager = self.km
         self.ends_at = time.monotonic() + drive.run_seconds
         self.bound_by_run = False
+        self.told_at = time.monotonic()
 
     def open(self) -> None:
         """Start the kernel and connect to it.
@@ -196,9 +126,13 @@ class DriveClient(PapermillNotebookClient):
 
         Raises:
             Stopped: it failed, took too long, was cancelled, or the kernel died of it.
+            Refused: its step changes something, and nobody allowed it.
 
         """
         drive = self.drive
+        step = drive.step_of(position)
+        if not drive.permit.allows(step):
+            raise Refused(f"step {step.number} is a {step.step_class.value} step, and nobody allowed it", where=step.title)
         started, ticks = drive.clock(), time.monotonic()
         drive.on_cell(position)
         drive.replaced += sum(MIME in output.get("data", {}) for output in self.nb.cells[position].outputs)
@@ -212,7 +146,7 @@ class DriveClient(PapermillNotebookClient):
             outcome = CellOutcome.FAILED
             raise self._stop_at(position, outcome, "outputs of the cell were lost on the way") from error
         except DeadKernelError as error:
-            outcome, why = CellOutcome.FAILED, f"the kernel died, {self._how_it_died()}"
+            outcome, why = CellOutcome.FAILED, self._how_it_died()
             if drive.cancelled.is_set():
                 outcome, why = CellOutcome.CANCELLED, "cancelled"
             raise self._stop_at(position, outcome, why) from error
@@ -222,6 +156,7 @@ class DriveClient(PapermillNotebookClient):
         finally:
             drive.outcomes[position] = outcome
             drive.timings[position] = (started, time.monotonic() - ticks)
+            self._tell_news(position)
 
     def settle(self) -> None:
         """Ask the kernel, once all is done, what it emitted and what was lost.
@@ -230,13 +165,18 @@ class DriveClient(PapermillNotebookClient):
             Stopped: it does not answer; then nothing that it did can be trusted to be all.
 
         """
+        patient_until = time.monotonic() + _TASKS_SECONDS
         try:
             told = self._ask_to_settle()
+            while told["pending"] and time.monotonic() < patient_until:
+                # Between two questions the kernel's tasks get on.
+                time.sleep(_HEAR_SECONDS)
+                told = self._ask_to_settle()
         except (DeadKernelError, Empty, ValueError, KeyError, TypeError) as error:
             if self.drive.cancelled.is_set():
                 raise Stopped(CellOutcome.CANCELLED, "cancelled") from error
             late = isinstance(error, Empty)
-            why = "a background thread did not end" if late else f"the kernel died after the last cell, {self._how_it_died()}"
+            why = "a background thread did not end" if late else f"after the last cell, {self._how_it_died()}"
             raise Stopped(CellOutcome.TIMED_OUT if late else CellOutcome.FAILED, why) from error
         self.drive.emitted, self.drive.lost = told["results"], tuple(told["lost"])
         if self.drive.lost:
@@ -248,9 +188,13 @@ class DriveClient(PapermillNotebookClient):
 
     def _how_it_died(self) -> str:
         code = kernels.end(self.started_manager)
+        if why := self.drive.room.broken_bound:
+            return f"the kernel was ended: {why}"
         if code is None:
-            return "how is not known"
-        return f"by signal {code - 128}" if code > 128 else f"with exit status {code}"
+            return "the kernel died, how is not known"
+        if code == _OUT_OF_TIME:
+            return "the kernel was ended: one process used more time of a processor than a run may have"
+        return f"the kernel died, by signal {code - 128}" if code > 128 else f"the kernel died, with exit status {code}"
 
     async def _ask(self) -> dict[str, Any]:
         kc = self.kc
@@ -309,16 +253,30 @@ class DriveClient(PapermillNotebookClient):
 
     def output(self, outs: list[Any], msg: dict[str, Any], display_id: str | None, cell_index: int) -> Any:
         """Take an output in, unless the cell has said too much already."""
-        text = msg["content"].get("text") if msg["msg_type"] == "stream" else None
-        if text is not None:
-            taken = self.drive.take(cell_index, len(text))
-            if not taken:
+        content = msg["content"]
+        data = content.get("data", {})
+        if HELD_BACK in data:
+            self.drive.held_back(cell_index, int(data[HELD_BACK]["characters"]))
+            return None
+        text = content.get("text") if msg["msg_type"] == "stream" else None
+        size = len(text) if text is not None else size_of(data) if MIME not in data else 0
+        taken = self.drive.take(cell_index, size)
+        if taken < size:
+            if not taken or text is None:
+                # Half a picture is none.
+                self.drive.dropped[cell_index] += taken
                 return None
-            msg["content"]["text"] = text[:taken]
+            content["text"] = text[:taken]
         out = super().output(outs, msg, display_id, cell_index)
         if out:
             self.drive.on_output(out)
+        if time.monotonic() - self.told_at > _NEWS_SECONDS:
+            self._tell_news(cell_index)
         return out
+
+    def _tell_news(self, position: int) -> None:
+        self.drive.on_news(position)
+        self.told_at = time.monotonic()
 
 
 class DriveEngine(NBClientEngine):
@@ -335,7 +293,7 @@ def client(notebook: NotebookNode, drive: Drive) -> DriveClient:
     from papermill.engines import NotebookExecutionManager
 
     notebook.metadata.papermill = {}
-    drive.skip(notebook)
+    drive.begin(notebook)
     clear(notebook)
     manager = NotebookExecutionManager(notebook, progress_bar=False, autosave_cell_every=0)
     return DriveClient(manager, drive=drive, kernel_name="")
@@ -358,7 +316,7 @@ def execute(notebook: NotebookNode, drive: Drive) -> None:
 
     """
     notebook.metadata.papermill = {}
-    drive.skip(notebook)
+    drive.begin(notebook)
     papermill_engines.register(ENGINE, DriveEngine)
     papermill_engines.execute_notebook_with_engine(
         ENGINE, notebook, kernel_name="", output_path=None, progress_bar=False, autosave_cell_every=0, drive=drive

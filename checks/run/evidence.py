@@ -9,49 +9,29 @@ metadata hold another: ``step``, ``class``, for code ``outcome`` (see `checks.ru
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import html
 import json
 import math
 import os
-import re
 import tempfile
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, quote_plus
 
 from checks.errors import CannotWrite
 from checks.run.payload import MIME
+from checks.run.redact import Also, Redactor
+from checks.run.redact import masker as masker
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
-MASK = "•••"
 # A cell's outputs beyond this are cut; what is kept stays readable on a page and a run's evidence stays small.
 KEPT_CHARACTERS = 1_000_000
 _KEPT_OF_AN_ERROR = 10_000
-# A shorter value is no secret, and masking it would blot out ordinary words.
-_SHORTEST_SECRET = 4
 
 
-def masker(secrets: Collection[str]) -> Callable[[str], str]:
-    """A function that blots out secret values, also where they are quoted for a URL, JSON or HTML, or in base64."""
-    forms: set[str] = set()
-    for secret in secrets:
-        if len(secret) >= _SHORTEST_SECRET:
-            raw = secret.encode()
-            forms |= {secret, quote(secret, safe=""), quote(secret), quote_plus(secret), html.escape(secret)}
-            forms |= {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1], repr(secret)[1:-1]}
-            forms |= {base64.b64encode(raw).decode(), base64.urlsafe_b64encode(raw).decode().rstrip("=")}
-    if not forms:
-        return lambda text: text
-    pattern = re.compile("|".join(re.escape(form) for form in sorted(forms, key=len, reverse=True)))
-    return lambda text: pattern.sub(MASK, text)
-
-
-def clean(notebook: NotebookNode, secrets: Collection[str], dropped: Mapping[int, int]) -> None:
+def clean(notebook: NotebookNode, secrets: Collection[str], dropped: Mapping[int, int]) -> int:
     """Make an executed notebook fit to be kept, in place: first masked, then cut.
 
     Args:
@@ -59,17 +39,31 @@ def clean(notebook: NotebookNode, secrets: Collection[str], dropped: Mapping[int
         secrets: the values that may be nowhere in it.
         dropped: position of a cell → characters of its outputs that were not even taken in.
 
+    Returns:
+        How many secrets were found and blotted out.
+
     """
-    mask = masker(secrets)
+    known, guessed = Redactor(secrets), Redactor(secrets, Also.PATTERNS)
     for position, cell in enumerate(notebook.cells):
-        if cell.cell_type == "code":
-            # Joined before masking: a secret may lie across two pieces of a stream.
-            cell.outputs = _joined(cell.outputs)
         for key, value in list(cell.items()):
-            if key not in ("cell_type", "id"):
-                cell[key] = masked(value, mask)
+            if key not in ("cell_type", "id", "outputs"):
+                cell[key] = masked(value, known)
         if cell.cell_type == "code":
-            cell.outputs = _cut(cell.outputs, dropped.get(position, 0))
+            cell.outputs = clean_outputs(cell.outputs, guessed, dropped.get(position, 0))
+    return known.found + guessed.found
+
+
+def clean_outputs(outputs: list[Any], redactor: Redactor, dropped: int) -> list[Any]:
+    """One cell's outputs as they are kept; see `clean`. What is given is changed."""
+    # Joined before masking: a secret may lie across two pieces of a stream.
+    joined = _joined(outputs)
+    if dropped:
+        for output in joined:
+            # Where taking in ended, a secret may be cut in two, and half of it would not be known again.
+            if output.output_type == "stream":
+                output.text = output.text[: max(0, len(output.text) - redactor.longest)]
+                dropped += redactor.longest
+    return _cut([masked(output, redactor) for output in joined], dropped)
 
 
 def to_bytes(notebook: NotebookNode) -> bytes:
@@ -97,7 +91,17 @@ def store(state: Path, data: bytes) -> str:
 
     """
     digest = hashlib.sha256(data).hexdigest()
-    path = path_of(state, digest)
+    write(state, path_of(state, digest), data)
+    return digest
+
+
+def write(state: Path, path: Path, data: bytes) -> None:
+    """Write a file two folders below the state folder; whoever reads it meets all of it or nothing.
+
+    Raises:
+        CannotWrite: the disk is full or may not be written to.
+
+    """
     try:
         state.mkdir(parents=True, exist_ok=True)
         for folder in (path.parent.parent, path.parent):
@@ -115,9 +119,10 @@ def store(state: Path, data: bytes) -> str:
         _sync_folder(path.parent)
     except OSError as error:
         raise CannotWrite(
-            f"the evidence cannot be kept: {error.strerror}", where=str(path), remedy="make room, or let this user write there"
+            f"the {path.parents[1].name} cannot be kept: {error.strerror}",
+            where=str(path),
+            remedy="make room, or let this user write there",
         ) from error
-    return digest
 
 
 def _sync_folder(folder: Path) -> None:

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import getpass
+import hashlib
 import re
 import socket
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from checks.catalogue import Catalogue, resolve
 from checks.errors import CannotWrite, DataError, ProofbookError
-from checks.model import Result, Run, Runbook, RunState, Status, Step, StepClass, Trigger
+from checks.model import Result, Run, Runbook, RunState, Status, Step, Trigger
 from checks.run import evidence
 from checks.run.basis import basis
 from checks.run.context import Context, ParameterValue
+from checks.run.described import describe
 from checks.run.parameters import validate
 from checks.run.results import read_results
+from checks.run.verify import doubts
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -171,17 +174,15 @@ def execute(
         on_step: is called when a step's first cell begins.
 
     """
-    from checks.catalogue import notebook as reader
-    from checks.run import kernels
+    from checks.run import checkpoint, kernels
 
-    runbook = prepared.runbook
+    runbook, settings = prepared.runbook, prepared.catalogue.settings
     if prepared.fault:
         return failed(prepared, prepared.fault, clock())
+    kept = checkpoint.Checkpoint(settings.state, prepared.run, prepared.settled.secrets, prepared.history)
     try:
-        notebook = reader.read(runbook)
-        inject(notebook, prepared.parameters)
-        steps = reader.steps(notebook)
-        with kernels.room(prepared.context, prepared.settled, prepared.variables) as room:
+        notebook = read(prepared)
+        with kernels.room(prepared.context, prepared.settled, prepared.variables, settings.limits) as room:
             from checks.run import drive as driving
 
             drive = driving.Drive(
@@ -189,37 +190,58 @@ def execute(
                 cell_seconds=runbook.cell_deadline.total_seconds(),
                 run_seconds=runbook.deadline.total_seconds(),
                 clock=clock,
-                executes=lambda position: class_at(steps, position) is StepClass.READ,
                 cancelled=cancelled or threading.Event(),
-                on_cell=_announcer(steps, on_step),
+                on_cell=lambda position: announce(drive.step_of(position)),
+                on_news=lambda position: kept.keep(notebook, drive, position),
             )
+            announce = _announcer(on_step)
             driving.execute(notebook, drive)
     except (ProofbookError, OSError) as error:
         return failed(prepared, str(error), clock())
-    return conclude(prepared, notebook, steps, drive, clock())
+    finally:
+        kept.close()
+    return conclude(prepared, notebook, drive, clock())
 
 
-def conclude(
-    prepared: Prepared, notebook: NotebookNode, steps: Sequence[Step], drive: Drive, now: datetime, *, unsure: str = ""
-) -> Outcome:
+def read(prepared: Prepared) -> NotebookNode:
+    """The runbook as a notebook with its parameters bound; its source and its system are kept for whoever repeats the run.
+
+    Raises:
+        DataError: it cannot be read, or is not what it was when the run was made ready.
+        CannotWrite: nothing can be kept.
+
+    """
+    from checks.catalogue import notebook as reader
+    from checks.run import inputs
+
+    path = prepared.runbook.path
+    source = path.read_bytes()
+    if hashlib.sha256(source).hexdigest() != prepared.run.source:
+        raise DataError("the runbook was changed after it had been read", where=str(path), remedy="run it again")
+    inputs.keep(prepared, source)
+    notebook = reader.read_text(source.decode("utf-8"), path)
+    inject(notebook, prepared.parameters)
+    return notebook
+
+
+def conclude(prepared: Prepared, notebook: NotebookNode, drive: Drive, now: datetime, *, unsure: str = "") -> Outcome:
     """Read what a drive left, judge the run as a whole, and keep the evidence.
 
     Args:
         prepared: the run.
         notebook: as the drive left it; it is masked and cut in place.
-        steps: its steps.
         drive: what came of each cell.
         now: when the run ended, aware, in UTC.
         unsure: a reason why the run is unknown although the drive saw its end; empty where there is none.
 
     """
-    secrets = prepared.settled.secrets
+    secrets, steps = prepared.settled.secrets, drive.steps
     mask = evidence.masker(secrets)
-    evidence.clean(notebook, secrets, drive.dropped)
+    redacted = evidence.clean(notebook, secrets, drive.dropped)
     system = prepared.catalogue.systems[prepared.runbook.system]
     reading = read_results(notebook, run=prepared.run.id, system=system.name, metrics=system.metrics, steps=steps)
     state, reasons = _ending(steps, drive, mask)
-    reasons += [unsure, *reading.faults]
+    reasons += [unsure, *reading.faults, *doubts(reading.results, prepared, now)]
     if not reading.faults and drive.emitted is not None and drive.emitted - drive.replaced != len(reading.results):
         reasons.append(f"{drive.emitted} results were emitted, {len(reading.results)} are left in the outputs")
     if state is RunState.FINISHED and not reading.results:
@@ -231,8 +253,9 @@ def conclude(
         status=Status.worst([*(result.status for result in reading.results), *([Status.UNKNOWN] if reason else [])]),
         ended_at=now,
         reason=reason,
+        redacted=redacted,
     )
-    _describe(notebook, run, steps, drive)
+    describe(notebook, run, drive, prepared.history)
     try:
         data = evidence.to_bytes(notebook)
         digest = evidence.store(prepared.catalogue.settings.state, data)
@@ -261,11 +284,6 @@ def inject(notebook: NotebookNode, parameters: Mapping[str, ParameterValue]) -> 
         notebook.cells.insert(0, cell)
 
 
-def class_at(steps: Sequence[Step], position: int) -> StepClass:
-    """The class of the step that a cell belongs to."""
-    return next(step.step_class for step in steps if position in step.cells)
-
-
 def user() -> str:
     """The name of the user that this process belongs to."""
     try:
@@ -290,43 +308,10 @@ def _ending(steps: Sequence[Step], drive: Drive, mask: Callable[[str], str]) -> 
     return states.get(drive.stopped.outcome, RunState.FAILED), [place + why.strip()]
 
 
-def _describe(notebook: NotebookNode, run: Run, steps: Sequence[Step], drive: Drive) -> None:
-    """Write into the notebook what its evidence must say by itself; see `checks.run.evidence`."""
-    for step in steps:
-        for position in step.cells:
-            cell = notebook.cells[position]
-            about: dict[str, Any] = {"step": step.number, "class": step.step_class.value}
-            if position in drive.outcomes:
-                about["outcome"] = drive.outcomes[position].value
-            if position in drive.timings:
-                started, took = drive.timings[position]
-                about |= {"started_at": started.isoformat(), "took": round(took, 3)}
-            cell.metadata["proofbook"] = {**cell.metadata.get("proofbook", {}), **about}
-            # The engine's own time stamps say the same in another way.
-            cell.metadata.pop("execution", None)
-    notebook.metadata["proofbook"] = {
-        "version": 1,
-        "run": run.id,
-        "runbook": run.runbook,
-        "system": run.system,
-        "environment": run.environment,
-        "trigger": run.trigger.value,
-        "state": run.state.value,
-        "status": run.status.value,
-        "reason": run.reason,
-        "started_at": run.started_at.isoformat(),
-        "ended_at": run.ended_at.isoformat() if run.ended_at else None,
-        "parameters": dict(run.parameters),
-        "source": run.source,
-        "steps": [{"number": step.number, "title": step.title, "class": step.step_class.value} for step in steps],
-    }
-
-
-def _announcer(steps: Sequence[Step], on_step: Callable[[Step], object]) -> Callable[[int], None]:
+def _announcer(on_step: Callable[[Step], object]) -> Callable[[Step], None]:
     last: list[int] = []
 
-    def announce(position: int) -> None:
-        step = next(step for step in steps if position in step.cells)
+    def announce(step: Step) -> None:
         if last != [step.number]:
             last[:] = [step.number]
             on_step(step)

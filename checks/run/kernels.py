@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from checks.errors import CannotWrite, UsageError
-from checks.run import context
+from checks.run import bounds, context
 
 if TYPE_CHECKING:
     from jupyter_client.manager import AsyncKernelManager
@@ -63,15 +63,26 @@ class Room:
         """The kernel's working directory, empty when it begins."""
         return self.folder / "work"
 
+    @property
+    def broken_bound(self) -> str:
+        """Why the warden ended the kernel; empty where it did not."""
+        try:
+            return (self.folder / bounds.TOLD).read_text(encoding="utf-8")
+        except OSError:
+            return ""
+
 
 @contextmanager
-def room(told: Context, settled: Settled, variables: Mapping[str, str]) -> Iterator[Room]:
+def room(
+    told: Context, settled: Settled, variables: Mapping[str, str], limits: Mapping[str, int] | None = None
+) -> Iterator[Room]:
     """Lay out a private folder and environment for one run's kernel.
 
     Args:
         told: what the kernel is told of its run.
         settled: the settings of the run's environment.
         variables: what ``${NAME}`` in system.yml is filled from; only what the environment's settings name is passed on.
+        limits: what the kernel and all it starts may use; see `checks.run.bounds`, whose defaults they replace.
 
     Raises:
         CannotWrite: no temporary folder can be made.
@@ -89,7 +100,8 @@ def room(told: Context, settled: Settled, variables: Mapping[str, str]) -> Itera
             remedy="make room there, or name another folder by TMPDIR",
         ) from error
     try:
-        yield Room(folder, _environment(folder, told, settled, variables))
+        surroundings = _environment(folder, told, settled, variables)
+        yield Room(folder, surroundings | {bounds.VARIABLE: bounds.to_text({**bounds.defaults(), **(limits or {})})})
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -105,12 +117,12 @@ def manager(home: Room) -> AsyncKernelManager:
     from jupyter_client.manager import AsyncKernelManager
     from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
+    from checks.run._prepared import OPTIONS
     from checks.run.provisioner import WARDEN, ForkProvisioner
 
     argv = [sys.executable, "-I", "-S", str(WARDEN), str(os.getpid())]
     argv += [sys.executable, "-I", "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-    argv += ["--HistoryManager.hist_file=:memory:", "--HistoryManager.enabled=False", "--InteractiveShell.colors=nocolor"]
-    argv += ["--InteractiveShellApp.extensions=checks.run.strict", "--log-level=40"]
+    argv += OPTIONS
     made = AsyncKernelManager(kernel_name="", connection_file=str(home.folder / "k.json"), context=_sockets())
     made._kernel_spec = KernelSpec(argv=argv, display_name="Python 3", language="python")
     if len(str(home.folder)) < _LONGEST_SOCKET_PATH:
@@ -144,13 +156,32 @@ def warm_up(sources: Iterable[str]) -> None:
     """Let the first kernel's loading begin now, while this process loads what it needs itself.
 
     Args:
-        sources: the runbooks that will be executed; what heavy libraries they import is loaded once for all of them.
+        sources: the runbooks that will be executed, as far as they are known; where there are several, what they import is
+            loaded once for all of them, and a kernel stands by.
+
+    """
+    if origin() is not Origin.FORK:
+        return
+    from checks.run import zygote
+
+    texts = list(sources)
+    several = len(texts) > 1
+    zygote.warm_up(_passed_on(), {"probes", *zygote.heavy_imports(texts)} if several else ())
+    if several:
+        stand_by(1)
+
+
+def stand_by(count: int) -> None:
+    """Let so many kernels be forked before anybody asks for them, as long as this process lives; 0 for none.
+
+    For a process that stays: a kernel that stands by is ready at once, and costs a few MB. Where kernels are not forked,
+    nothing happens.
 
     """
     if origin() is Origin.FORK:
         from checks.run import zygote
 
-        zygote.warm_up(_passed_on(), zygote.heavy_imports(sources))
+        zygote.stand_by(_passed_on(), count)
 
 
 def end(started: Any) -> int | None:

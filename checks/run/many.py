@@ -8,23 +8,14 @@ import traceback
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from datetime import datetime
-from typing import Protocol
 
-from checks.model import Result, Run, RunState, Step
+from checks.errors import Refused
+from checks.model import Run, RunState, Step
+from checks.run import record
 from checks.run.calm import calm
 from checks.run.execution import Outcome, Prepared, execute, failed
-from checks.run.history import Historian, with_history
 from checks.run.order import Waiting, rank_of
-
-
-class Recorder(Protocol):
-    """Where runs are written; the journal is one."""
-
-    def start_run(self, run: Run) -> None:
-        """Note that a run has started."""
-
-    def finish_run(self, run: Run, results: Iterable[Result]) -> None:
-        """Note a run's end with all it found, in one transaction."""
+from checks.run.record import Recorder as Recorder
 
 
 class Watcher:
@@ -68,12 +59,12 @@ def run_many(
             not begun has left no trace.
 
     """
-    from dataclasses import replace
-
     from checks.run import kernels
 
     watcher = watcher or Watcher()
     given = list(runs)
+    if given:
+        record.recover_lost(recorder, given[0], clock())
     sources = [_source(prepared) for prepared in given]
     kernels.warm_up(sources)
     waiting = Waiting((_rank(prepared, source), prepared) for prepared, source in zip(given, sources, strict=True))
@@ -85,8 +76,7 @@ def run_many(
     def collect(futures: Iterable[Future[Outcome]]) -> None:
         for future in futures:
             position, prepared = under_way[future]
-            outcome = _outcome_of(future, prepared, clock)
-            recorder.finish_run(outcome.run, outcome.results)
+            outcome = record.finish(_outcome_of(future, prepared, clock), recorder, prepared)
             del under_way[future]
             waiting.ended(prepared)
             outcomes[position] = outcome
@@ -97,11 +87,12 @@ def run_many(
             while waiting or under_way:
                 while waiting and len(under_way) < workers:
                     position, prepared = waiting.take()
-                    begun = clock()
-                    prepared = replace(prepared, run=replace(prepared.run, started_at=begun))
-                    if isinstance(recorder, Historian):
-                        prepared = with_history(prepared, recorder, begun)
-                    recorder.start_run(prepared.run)
+                    try:
+                        prepared = record.begin(prepared, recorder, clock())
+                    except Refused as refused:
+                        waiting.ended(prepared)
+                        outcomes[position] = record.not_begun(prepared, refused, clock())
+                        continue
                     watcher.started(prepared.run)
                     under_way[pool.submit(_execute, prepared, clock, cancelled, watcher)] = (position, prepared)
                 # Woken now and then, because a wait without end would not let Ctrl-C through everywhere.

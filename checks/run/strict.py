@@ -1,7 +1,8 @@
 """An IPython extension after which nothing that a cell starts can fail unseen.
 
 ``%%bash`` and ``%%sh`` run by ``bash -euo pipefail``; ``!command`` and ``lines = !command`` raise when the command does
-not end with 0; an exception in a background thread fails the cell; ``input()`` is refused. Every kernel of ``run`` and
+not end with 0; an exception in a background thread fails the cell, and one in a task that nobody awaits fails the run;
+``input()`` is refused. Every kernel of ``run`` and
 ``operate`` loads it, and so does ``import checks`` in JupyterLab.
 """
 
@@ -13,7 +14,9 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from checks.errors import ProofbookError, Refused
+from checks.run import valve
 from checks.run.context import VARIABLE
+from checks.run.unawaited import Tasks
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import ExecutionResult, InteractiveShell
@@ -48,6 +51,7 @@ class _Strictness:
     def __init__(self, shell: InteractiveShell) -> None:
         self.shell = shell
         self.lost: list[str] = []
+        self.tasks = Tasks(shell)
         self._inherited_hook = threading.excepthook
 
     def bash(self, line: str, cell: str) -> None:
@@ -152,6 +156,7 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
     if VARIABLE in os.environ:
         # Without a person, quit() would end the kernel a moment later, and whether the next cell is seen would be chance.
         shell.ask_exit = _refuse_exit  # type: ignore[attr-defined]
+        valve.stand_in(shell)
         _keep_from_our_terminal()
 
 
@@ -177,7 +182,8 @@ def settle() -> dict[str, Any]:
     """What ``run`` asks a kernel once the last cell is done: wait for threads, then say what was lost and judged.
 
     Returns:
-        ``lost``: what background threads ended by and no cell could be told; ``results``: how many results were emitted.
+        ``lost``: what background threads and tasks ended by and no cell could be told; ``pending``: how many tasks have not
+        ended; ``results``: how many results were emitted.
 
     Raises:
         RuntimeError: the shell is not strict.
@@ -194,7 +200,12 @@ def settle() -> dict[str, Any]:
         if not thread.daemon and thread not in (threading.main_thread(), threading.current_thread()):
             thread.join()
     notebook = sys.modules.get("checks.run.notebook")
-    return {"lost": list(strictness.lost), "results": notebook.emitted() if notebook else 0}
+    tasks = strictness.tasks
+    return {
+        "lost": [*strictness.lost, *tasks.lost()],
+        "pending": tasks.pending,
+        "results": notebook.emitted() if notebook else 0,
+    }
 
 
 def _read_options(line: str) -> tuple[str | None, str | None, list[str]]:

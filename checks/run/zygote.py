@@ -30,6 +30,7 @@ from pathlib import Path
 _RELEVANT = re.compile(r"LANG|LANGUAGE|LC_.*|TZ|LD_.*|DYLD_.*|PYTHON.*|MPL.*|OPENBLAS_.*|OMP_.*|MKL_.*")
 _HEAVY_IMPORT = re.compile(r"^\s*(?:import|from)\s+(numpy|pandas|matplotlib)\b", re.MULTILINE)
 _ANSWER_SECONDS = 60.0
+_MOST_STANDING_BY = 8
 _STOPPED = 128 + signal.SIGTERM
 _KILLED = 128 + signal.SIGKILL
 
@@ -45,13 +46,11 @@ class Key:
     Attributes:
         digest: of the interpreter, what is installed for it, and our own sources.
         environment: the variables that matter when modules are loaded.
-        heavy: the libraries beyond the usual that it has loaded.
 
     """
 
     digest: str
     environment: tuple[tuple[str, str], ...]
-    heavy: tuple[str, ...]
 
 
 class Forked:
@@ -127,11 +126,12 @@ class _Server:
     def __init__(self, key: Key) -> None:
         self.key = key
         self.broken = ""
+        self.told: tuple[frozenset[str], int] = (frozenset(), 0)
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             descriptor = theirs.fileno()
             self.process = subprocess.Popen(
-                [sys.executable, "-I", "-m", "checks.run._zygote", str(descriptor), *key.heavy],
+                [sys.executable, "-I", "-m", "checks.run._zygote", str(descriptor)],
                 stdin=subprocess.DEVNULL,
                 env={**dict(key.environment), **_server_environment()},
                 pass_fds=(descriptor,),
@@ -161,6 +161,17 @@ class _Server:
             raise CannotFork(rest or "the fork server ended")
         return Forked(line, int(rest))
 
+    def tell(self, groups: frozenset[str], stand_by: int) -> None:
+        """Say what is to be loaded and how many are to stand by, unless it knows."""
+        known_groups, known_count = self.told
+        self.told = (groups, stand_by)
+        # Where it is gone, the next kernel that is asked for finds out.
+        with suppress(OSError):
+            if groups > known_groups:
+                self.control.send(b"m" + " ".join(sorted(groups)).encode(), socket.MSG_NOSIGNAL)
+            if stand_by != known_count:
+                self.control.send(b"s" + bytes([stand_by]), socket.MSG_NOSIGNAL)
+
     def close(self) -> None:
         self.control.close()
         with suppress(subprocess.TimeoutExpired):
@@ -186,6 +197,7 @@ def _first_line(line: socket.socket) -> str:
 _lock = threading.Lock()
 _servers: dict[int, _Server] = {}
 _wanted: set[str] = set()
+_standing_by = 0
 
 
 def heavy_imports(sources: Iterable[str]) -> set[str]:
@@ -193,23 +205,32 @@ def heavy_imports(sources: Iterable[str]) -> set[str]:
     return {name for source in sources for name in _HEAVY_IMPORT.findall(source)}
 
 
-def warm_up(env: Mapping[str, str], heavy: Iterable[str] = ()) -> None:
+def warm_up(env: Mapping[str, str], groups: Iterable[str] = ()) -> None:
     """Start the server that kernels with such an environment will need, without waiting for it.
 
     Args:
         env: a kernel's environment; only what matters when modules are loaded is looked at.
-        heavy: libraries that are worth loading once; they stay asked for as long as this process lives.
+        groups: what is worth loading once, by the names in `checks.run._preload.GROUPS`; it stays asked for as long as this
+            process lives.
 
     """
-    ask_for(heavy)
+    ask_for(groups)
     with _lock, suppress(CannotFork):
         _server(env)
 
 
-def ask_for(heavy: Iterable[str]) -> None:
-    """Let the servers of this process load heavy libraries from now on."""
+def ask_for(groups: Iterable[str]) -> None:
+    """Let the servers of this process load groups of modules from now on."""
     with _lock:
-        _wanted.update(heavy)
+        _wanted.update(groups)
+
+
+def stand_by(env: Mapping[str, str], count: int) -> None:
+    """Let the servers of this process have so many kernels ready from now on, beginning with that for an environment."""
+    global _standing_by
+    with _lock, suppress(CannotFork):
+        _standing_by = max(0, min(count, _MOST_STANDING_BY))
+        _server(env)
 
 
 def start(argv: Sequence[str], cwd: str, env: Mapping[str, str], *, debugger: bool = False) -> Forked:
@@ -247,26 +268,26 @@ def close() -> None:
 def _server(env: Mapping[str, str]) -> _Server:
     if sys.platform != "linux":
         raise CannotFork("kernels are forked on Linux only")
-    key = key_of(env, _wanted)
+    key = key_of(env)
     # A process that was forked from ours must not speak on our line.
     current = _servers.get(os.getpid())
-    if current is not None and current.key == key:
-        return current
-    if current is not None:
-        current.close()
-    else:
-        atexit.register(close)
-    try:
-        _servers[os.getpid()] = _Server(key)
-    except OSError as error:
-        raise CannotFork(f"the fork server cannot be started: {error.strerror}") from error
-    return _servers[os.getpid()]
+    if current is None or current.key != key:
+        if current is not None:
+            current.close()
+        else:
+            atexit.register(close)
+        try:
+            current = _servers[os.getpid()] = _Server(key)
+        except OSError as error:
+            raise CannotFork(f"the fork server cannot be started: {error.strerror}") from error
+    current.tell(frozenset(_wanted), _standing_by)
+    return current
 
 
-def key_of(env: Mapping[str, str], heavy: Iterable[str] = ()) -> Key:
+def key_of(env: Mapping[str, str]) -> Key:
     """The key of the server that a kernel with such an environment comes from."""
     relevant = tuple(sorted((name, value) for name, value in env.items() if _RELEVANT.fullmatch(name)))
-    return Key(_digest(), relevant, tuple(sorted(heavy)))
+    return Key(_digest(), relevant)
 
 
 def _digest() -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import socket
 from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from checks.journal import owner
+from checks.run.lost import recover
 from checks.schedule.due import Slot, due
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def runbooks_here(catalogue: Catalogue, environment: str) -> list[Runbook]:
 def claim_due(catalogue: Catalogue, journal: Journal, environment: str, now: datetime) -> list[Slot]:
     """Take every slot that is due now and that nobody else has taken; the caller runs them.
 
-    A slot stays taken when its taker dies: the runbook is due again at its next time, and shown as stale until then.
+    What dead engines left is ended as lost first; the slot of a run that was lost may be taken once more.
 
     Args:
         catalogue: its runbooks' schedules say what is due.
@@ -38,6 +38,6 @@ def claim_due(catalogue: Catalogue, journal: Journal, environment: str, now: dat
         now: aware.
 
     """
-    owner = f"{socket.gethostname()}:{os.getpid()}"
-    slots = due_here(catalogue, journal.last_slots(environment), environment, now)
-    return [slot for slot in slots if journal.claim_slot(slot.runbook, environment, slot.due_at, now, owner)]
+    recover(journal, catalogue.settings.state, now)
+    slots = due_here(catalogue, journal.last_slots(environment, now), environment, now)
+    return [slot for slot in slots if journal.claim_slot(slot.runbook, environment, slot.due_at, now, owner.me())]

@@ -14,7 +14,7 @@ from mkdocs.structure.files import File, InclusionLevel
 
 from checks import catalogue
 from checks.errors import ProofbookError
-from checks.site import coverage_page, metric_page, navigation, own_files, settled, skeleton
+from checks.site import coverage_page, metric_page, navigation, own_files, redirects, settled, skeleton
 
 if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig
@@ -33,6 +33,8 @@ class ProofbookConfig(Config):  # type: ignore[no-untyped-call]  # MkDocs has no
     environment = config_options.Type(str, default="production")
     timezone = config_options.Type(str, default="UTC")
     journal = config_options.Type(str, default="")
+    limits = config_options.Type(dict, default={})
+    redirects = config_options.Type(dict, default={})
 
 
 class ProofbookPlugin(BasePlugin[ProofbookConfig]):  # type: ignore[no-untyped-call]  # MkDocs has no types here
@@ -84,6 +86,12 @@ class ProofbookPlugin(BasePlugin[ProofbookConfig]):  # type: ignore[no-untyped-c
             raise PluginError(f"the coverage of the plans cannot be told\n{error}") from error
         for name, page in coverage.items():
             files.append(File.generated(config, name, content=page))
+        try:
+            left = redirects.pages(self.config.redirects, {file.dest_uri for file in files.documentation_pages()})
+        except ProofbookError as error:
+            raise PluginError(str(error)) from error
+        for name, page in left.items():
+            files.append(File.generated(config, name, content=page))
         if config.nav is None:
             config.nav = navigation.build(self.catalogue, [file.src_uri for file in files.documentation_pages()])
         return files
@@ -105,9 +113,9 @@ class ProofbookPlugin(BasePlugin[ProofbookConfig]):  # type: ignore[no-untyped-c
     def on_post_build(self, *, config: MkDocsConfig) -> None:
         """Under ``mkdocs serve``, write the evidence and the exports that the pages link to."""
         if self._serving:
-            from checks.site import evidence, exports
+            from checks.site import exports, writing
 
-            evidence.write_pages(self._live(), Path(config.site_dir))
+            writing.write_evidence(self._live(), Path(config.site_dir))
             exports.write(self._live(), Path(config.site_dir))
 
     def on_serve(self, server: LiveReloadServer, **_: Any) -> LiveReloadServer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from checks.catalogue import Catalogue, load
 from checks.model import Trigger
 from checks.run.execution import Outcome, execute, prepare
+from checks.run.record import made_with
 
 SYSTEM = """\
 system: shop
@@ -72,10 +74,12 @@ class Project:
         front_matter: str = "",
         parameters: Mapping[str, object] | None = None,
         cancelled: threading.Event | None = None,
+        limits: Mapping[str, int] | None = None,
     ) -> Outcome:
-        """Write a runbook with this body and execute it."""
+        """Write a runbook with this body and execute it, within limits."""
         slug = self.write(body, front_matter=front_matter)
         catalogue = self.catalogue
+        catalogue = replace(catalogue, settings=replace(catalogue.settings, limits=limits or catalogue.settings.limits))
         prepared = prepare(
             catalogue.runbooks[slug],
             catalogue,
@@ -86,6 +90,7 @@ class Project:
             now=now(),
             actor="the baker",
         )
+        prepared = replace(prepared, run=replace(prepared.run, made_with=made_with(prepared)))
         return execute(prepared, clock=now, cancelled=cancelled)
 
 

@@ -153,7 +153,7 @@ def test_evidence_is_addressed_by_its_content(project: Project) -> None:
     nbformat.validate(notebook)
     assert notebook.metadata.proofbook.run == outcome.run.id
     assert notebook.metadata.proofbook.status == "ok"
-    assert "papermill" not in path.read_text()
+    assert '"papermill":' not in path.read_text()
 
 
 def test_evidence_that_cannot_be_kept_fails_the_run(project: Project) -> None:

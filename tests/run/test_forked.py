@@ -45,6 +45,17 @@ def _server() -> psutil.Process:
     return psutil.Process(server.process.pid)
 
 
+def _standing_by(count: int) -> list[psutil.Process]:
+    """The kernels that wait, once there are so many."""
+    ends = time.monotonic() + 30
+    while time.monotonic() < ends:
+        found = [kernel for warden in _server().children() for kernel in warden.children()]
+        if len(found) == count:
+            return found
+        time.sleep(0.02)
+    raise AssertionError(f"{count} kernels were to stand by")
+
+
 def _printed(outcome: Any) -> list[str]:
     text: str = notebook_of(outcome).cells[1].outputs[0].text
     return text.split()
@@ -99,12 +110,50 @@ def test_a_cell_cannot_tell_a_forked_kernel(case: Any, project: Project, monkeyp
 
 
 def test_kernels_are_forked_from_one_server(project: Project) -> None:
-    """Two runs come from one server and differ in process, parent and chance."""
+    """Two runs come from one server and differ in process and chance; of both there is nothing left but a free warden."""
     first, second = project.run(WHERE), project.run(WHERE)
     assert (first.run.status, second.run.status) == (Status.OK, Status.OK), first.run.reason
-    assert _server().is_running()
-    assert all(one != other for one, other in zip(_printed(first), _printed(second), strict=True))
-    assert _server().children() == []
+    (kernel, warden, chance), (other, same, another) = _printed(first), _printed(second)
+    assert kernel != other
+    assert chance != another
+    assert warden == same
+    assert [(child.pid, child.children()) for child in _server().children()] == [(int(warden), [])]
+
+
+def test_kernels_stand_by(project: Project) -> None:
+    """So many kernels as were asked for wait, know nothing of any run, and are the next to be given one; then new ones wait."""
+    kernels.stand_by(2)
+    first = _standing_by(2)
+    assert all("PROOFBOOK_RUN" not in kernel.environ() for kernel in first)
+    outcome = project.run(WHERE)
+    assert outcome.run.status is Status.OK, outcome.run.reason
+    assert int(_printed(outcome)[0]) in {kernel.pid for kernel in first}
+    _standing_by(2)
+    kernels.stand_by(0)
+    outcome = project.run(WHERE)
+    assert outcome.run.status is Status.OK, outcome.run.reason
+
+
+def test_kernels_that_stand_by_end_with_whom_they_wait_for() -> None:
+    """When their server is killed, or the process that asked for them closes it, kernels that stand by are gone in moments."""
+    for end in (lambda: _server().kill(), zygote.close):
+        kernels.stand_by(2)
+        waiting = _standing_by(2)
+        wardens = [kernel.parent() for kernel in waiting]
+        end()
+        _, alive = psutil.wait_procs([*waiting, *(warden for warden in wardens if warden)], timeout=10)
+        assert alive == []
+        zygote.close()
+
+
+def test_a_kernel_that_stands_by_and_is_killed_is_done_without(project: Project) -> None:
+    """A run that would have got a kernel which somebody killed gets another one."""
+    kernels.stand_by(1)
+    (waiting,) = _standing_by(1)
+    waiting.kill()
+    waiting.wait(10)
+    outcome = project.run(CHECK)
+    assert outcome.run.status is Status.OK, outcome.run.reason
 
 
 def test_a_server_that_died_is_done_without(project: Project, capfd: pytest.CaptureFixture[str]) -> None:
@@ -194,7 +243,6 @@ def test_a_newer_source_is_a_new_server(tmp_path: Path, monkeypatch: pytest.Monk
     first = zygote.key_of({"LANG": "C.UTF-8", "SECRET": "a"})
     assert zygote.key_of({"LANG": "C.UTF-8", "SECRET": "b"}) == first
     assert zygote.key_of({"LANG": "de_DE.UTF-8"}) != first
-    assert zygote.key_of({"LANG": "C.UTF-8"}, ["pandas"]) != first
     module.write_text("x = 22\n")
     assert zygote.key_of({"LANG": "C.UTF-8"}) != first
 
@@ -255,7 +303,7 @@ def test_a_stock_client_forks_by_the_provisioner(tmp_path: Path, monkeypatch: py
     kernel, warden = (int(word) for word in notebook.cells[0].outputs[0].text.split())
     assert _server().is_running()
     assert not psutil.pid_exists(kernel)
-    assert not psutil.pid_exists(warden)
+    assert [child.pid for child in _server().children()] == [warden]
     # `import checks` makes the shell strict there too, although the server had imported it long before.
     assert notebook.cells[1].outputs[0].ename == "CommandFailed"
 
