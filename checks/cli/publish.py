@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from checks.cli._shared import EnvironmentOption, RootOption, say, variables, workspace
+from checks.cli._shared import EnvironmentOption, RootOption, root_of, say, variables, workspace
 from checks.cli.run import FreshOption
 from checks.cli.serve import PortOption, ToOption, until_stopped
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from checks.catalogue import Catalogue
     from checks.cli._shared import Workspace
     from checks.journal import Journal
@@ -34,14 +36,18 @@ def publish(
     ] = None,
     serve: Annotated[bool, typer.Option("--serve", help="Serve the site afterwards, until Ctrl-C.")] = False,
     port: PortOption = None,
+    rollback: Annotated[
+        bool, typer.Option("--rollback", help="Build nothing; show the publication before the current one again.")
+    ] = False,
     root: RootOption = None,
 ) -> None:
     """Run every runbook, build the site from the journal, and swap it in as one; print how the systems are and where to look.
 
     In the environment `sandbox` the stand-ins are started where none run, and ended when the command ends. Runs execute
     read steps only. The exit status says whether the site was published, not how the systems are: 0 published,
-    whatever it shows; 65 the catalogue or a page is broken; 75 another publisher is at work. What was published before
-    stays until the new site is whole. `proofbook status` is the command that exits 2 when something is critical.
+    whatever it shows; 65 the catalogue or a page is broken; 75 another publisher is at work; 77 a newer publication was
+    shown meanwhile, or there is none to go back to. What was published before stays until the new site is whole.
+    `proofbook status` is the command that exits 2 when something is critical.
 
     Example: `proofbook publish --serve`
     """
@@ -51,6 +57,11 @@ def publish(
     from checks.journal import open_journal
     from checks.site.publish import publish as publish_site
 
+    if rollback:
+        if no_run or due:
+            raise UsageError("going back runs and builds nothing", where="--rollback", remedy="give --rollback alone")
+        _roll_back((to or root_of(root) / "public").absolute(), port if serve else None, serve=serve)
+        return
     if no_run and due:
         raise UsageError("nothing cannot be due", where="--no-run --due", remedy="give one of the two")
     # Asked to end, it ends what it started, as it does on Ctrl-C.
@@ -65,6 +76,16 @@ def publish(
         _print(published)
         if serve:
             until_stopped(folder, port)
+
+
+def _roll_back(folder: Path, port: int | None, *, serve: bool) -> None:
+    from checks.site.publish import roll_back
+
+    number, index = roll_back(folder)
+    print(f"publication {number} is shown again")
+    print(index, flush=True)
+    if serve:
+        until_stopped(folder, port)
 
 
 @contextmanager
@@ -161,5 +182,8 @@ def _print(published: Published) -> None:
     ]
     styles = {"ok": "green", "warning": "yellow", "critical": "bold red", "unknown": "magenta", "stale": "dim"}
     print_table(("status", "system", "checks ok", "measured", "what needs someone first"), rows, styles)
-    print(f"\npublication {published.number}, {published.pages} pages with figures, {published.evidence} of evidence")
+    for address in published.gone:
+        say(f"{address} is gone, and links to it lead nowhere; name where it went under redirects: in mkdocs.yml")
+    pages = f"{published.pages} pages with figures, {published.evidence} of evidence, {published.rewritten} of them written anew"
+    print(f"\npublication {published.number}, {pages}")
     print(published.index, flush=True)

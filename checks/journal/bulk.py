@@ -11,9 +11,10 @@ import sqlalchemy as sa
 
 from checks.journal import _queries, _rows
 from checks.journal import _tables as t
+from checks.journal._derived import DAY
 from checks.journal._engine import reading
 from checks.journal.facts import InForce, Stretch
-from checks.model import Result, Run
+from checks.model import Result, Run, RunState, Status
 
 _MOST_AT_ONCE = 500
 """Names in one question; databases have a bound."""
@@ -56,9 +57,8 @@ class Bulk:
 
     def latest_runs(self, runbooks: Sequence[str], limit: int) -> dict[str, list[Run]]:
         """The runs of each runbook that started last, the newest first."""
-        place = sa.func.row_number().over(
-            partition_by=t.runs.c.runbook, order_by=(t.runs.c.started_at.desc(), t.runs.c.id.desc())
-        )
+        newest_first = (t.runs.c.started_at.desc(), t.runs.c.id.desc())
+        place = sa.func.row_number().over(partition_by=t.runs.c.runbook, order_by=newest_first)
         found: dict[str, list[Run]] = {}
         for some in _portions(runbooks):
             ranked = (
@@ -85,87 +85,49 @@ class Bulk:
         """What runs found, by the run's id, in the order in which it was judged."""
         found: dict[str, list[Result]] = {}
         for some in _portions(run_ids):
-            query = (
-                sa.select(*_rows.RESULT_COLUMNS)
-                .select_from(t.results.join(t.series, t.series.c.id == t.results.c.series))
-                .where(t.results.c.run_id.in_(some))
-                .order_by(t.results.c.id)
-            )
+            query = _queries.results_of(*some)
             for row in self._all(query):
                 found.setdefault(row.run_id, []).append(_rows.to_result(row))
         return found
 
-    def observations(self, metrics: Sequence[str], since: datetime) -> dict[str, list[tuple[datetime, float]]]:
-        """The values of metrics from `since` on, the oldest first, each in the unit of its newest value."""
-        rows: dict[str, list[Any]] = {}
-        for keys in self._series(metrics):
-            query = (
-                sa.select(t.observations.c.series, t.observations.c.ts, t.observations.c.value, t.observations.c.unit)
-                .where(t.observations.c.series.in_(list(keys)), t.observations.c.ts >= since)
-                .order_by(t.observations.c.series, t.observations.c.ts)
+    def seen(self, since: datetime) -> dict[str, tuple[int, datetime, int]]:
+        """By metric: its latest result, when it was last seen, and how often it was judged on the days since a moment.
+
+        Where this is as it was, nothing has come to the metric's history.
+        """
+        days, day = t.series_days.c, t.to_micros(since) // DAY
+        judged = sa.select(sa.func.sum(sum((days[status.value] for status in Status), sa.literal(0)))).where(
+            days.series == t.series.c.id, days.day >= day
+        )
+        query = (
+            sa.select(
+                t.series.c.system,
+                t.series.c.metric,
+                t.latest.c.result,
+                t.latest.c.seen_at,
+                judged.correlate(t.series).scalar_subquery().label("judged"),
             )
-            for row in self._all(query):
-                rows.setdefault(keys[row.series], []).append(row)
-        return {slug: [(row.ts, row.value) for row in some if row.unit == some[-1].unit] for slug, some in rows.items()}
+            .select_from(t.series.join(t.latest, t.latest.c.series == t.series.c.id))
+            .where(t.series.c.environment == self._environment)
+        )
+        return {f"{row.system}/{row.metric}": (row.result, row.seen_at, int(row.judged or 0)) for row in self._all(query)}
 
     def stretches(self, metrics: Sequence[str], since: datetime, width: timedelta) -> dict[str, list[Stretch]]:
-        """What was observed of metrics from `since` on, summed up in stretches of time of one width, the oldest first."""
+        """What was observed of metrics, summed up in stretches of one width that began since a moment, the oldest first."""
         found: dict[str, list[Stretch]] = {}
-        micros = sa.literal(width // timedelta(microseconds=1), sa.BigInteger)
-        after = sa.type_coerce(t.observations.c.ts, sa.BigInteger) - sa.literal(t.to_micros(since), sa.BigInteger)
-        stretch = ((after - after % micros) / micros).label("stretch")
         for keys in self._series(metrics):
-            seen = (
-                sa.select(*t.observations.c, stretch)
-                .where(t.observations.c.series.in_(list(keys)), t.observations.c.ts >= since)
-                .subquery()
-            )
-            value, newest = seen.c.value, sa.func.max(seen.c.ts)
-            query = (
-                sa.select(
-                    seen.c.series,
-                    seen.c.unit,
-                    newest.label("at"),
-                    sa.func.min(value).label("low"),
-                    sa.func.avg(value).label("mean"),
-                    sa.func.max(value).label("high"),
-                    sa.func.count().label("number"),
-                )
-                .group_by(seen.c.series, seen.c.unit, seen.c.stretch)
-                .order_by(seen.c.series, newest)
-            )
+            query = _queries.stretches(self._environment, since, width).where(t.series.c.id.in_(list(keys)))
             for row in self._all(query):
                 one = Stretch(row.at, row.low, row.mean, row.high, row.number, row.unit)
-                found.setdefault(keys[row.series], []).append(one)
+                found.setdefault(f"{row.system}/{row.metric}", []).append(one)
         return found
 
     def limits_in_force(self, metrics: Sequence[str]) -> dict[str, list[InForce]]:
         """Which limits judged metrics, and from when to when, the oldest first."""
         found: dict[str, list[InForce]] = {}
         for keys in self._series(metrics):
-            limits = (t.results.c.warning, t.results.c.critical)
-            judged = (
-                sa.select(
-                    t.results.c.series,
-                    t.results.c.id,
-                    t.results.c.judged_at,
-                    *limits,
-                    *(_of_the_one_before(column).label(f"{column.name}_before") for column in limits),
-                    _of_the_one_before(t.results.c.id).label("before"),
-                )
-                .where(t.results.c.series.in_(list(keys)))
-                .subquery()
-            )
-            changed = judged.c.warning.is_distinct_from(judged.c.warning_before) | judged.c.critical.is_distinct_from(
-                judged.c.critical_before
-            )
-            query = (
-                sa.select(judged)
-                .where(judged.c.before.is_(None) | changed)
-                .order_by(judged.c.series, judged.c.judged_at, judged.c.id)
-            )
-            for row in self._all(query):
-                known = found.setdefault(keys[row.series], [])
+            for row in self._all(_queries.limit_changes(self._environment).where(t.series.c.id.in_(list(keys)))):
+                known = found.setdefault(f"{row.system}/{row.metric}", [])
                 if known:
                     known[-1] = replace(known[-1], until=row.judged_at)
                 known.append(InForce(row.judged_at, None, row.warning, row.critical))
@@ -173,8 +135,6 @@ class Bulk:
 
     def failed_runs(self, since: datetime, limit: int) -> list[Run]:
         """The runs that ended since a moment without being finished, the one that ended last first."""
-        from checks.model import RunState
-
         query = (
             _queries.runs_with_ends()
             .where(
@@ -198,12 +158,6 @@ class Bulk:
     def _all(self, query: sa.Select[Any]) -> Sequence[sa.Row[Any]]:
         with reading(self._engine) as connection:
             return connection.execute(query).all()
-
-
-def _of_the_one_before(column: sa.Column[Any]) -> sa.Over[Any]:
-    return sa.func.lag(column, type_=column.type).over(
-        partition_by=t.results.c.series, order_by=(t.results.c.judged_at, t.results.c.id)
-    )
 
 
 def _portions(names: Sequence[_T]) -> Iterator[Sequence[_T]]:

@@ -36,11 +36,11 @@ class SignOff:
     digest: str
     note: str = ""
 
-    def why_not(self, item: ChecklistItem, now: datetime) -> str:
-        """Why it does not hold; empty where it does."""
+    def why_not(self, item: ChecklistItem, *, ended: bool) -> str:
+        """Why it does not hold, given whether it has ended; empty where it does."""
         if self.digest != item.digest:
             return "the item was reworded since"
-        return f"it held until {self.until:%Y-%m-%d %H:%M} UTC" if self.until <= now else ""
+        return f"it held until {self.until:%Y-%m-%d %H:%M} UTC" if ended else ""
 
 
 def sign_offs(events: Iterable[Event], environment: str) -> dict[str, SignOff]:

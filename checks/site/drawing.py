@@ -7,33 +7,37 @@ from typing import TYPE_CHECKING
 from markupsafe import Markup
 
 from checks.judge import format_value
-from checks.site.facts import SPARK_SPAN, bound
+from checks.site.facts import bound
+from checks.site.plotting import SPANS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from checks.journal import Stretch
     from checks.model import Metric
     from checks.site.facts import Facts
 
 _WIDTH, _HEIGHT, _MARGIN = 120, 26, 3
 _MOST_POINTS = 60
+_DAY = SPANS[0]
 
 
 def spark(facts: Facts, metric: Metric) -> Markup:
     """The last 24 hours of a metric; empty where nothing was measured in them."""
-    observations = facts.observations.get(metric.slug, ())
-    if not observations:
+    known = facts.stretches[_DAY.name].get(metric.slug, ())
+    seen = [one for one in known if one.unit == known[-1].unit]
+    if not seen:
         return Markup()
-    points = _thinned(observations)
-    values = [value for _, value in points]
+    lowest, highest = min(one.low for one in seen), max(one.high for one in seen)
+    points = _thinned(seen)
     limits = {"warning": bound(metric.warning, metric), "critical": bound(metric.critical, metric)}
     lines = [line for some in limits.values() for line in some]
-    low, high = min(values + lines), max(values + lines)
-    start = facts.now - SPARK_SPAN
+    low, high = min([lowest, *lines]), max([highest, *lines])
+    start = facts.upto(_DAY.width) - _DAY.length
 
     def x(moment: datetime) -> float:
-        return round(max(0.0, min(1.0, (moment - start) / SPARK_SPAN)) * (_WIDTH - 4) + 2, 1)
+        return round(max(0.0, min(1.0, (moment - start) / _DAY.length)) * (_WIDTH - 4) + 2, 1)
 
     def y(value: float) -> float:
         share = (value - low) / (high - low) if high > low else 0.5
@@ -47,20 +51,22 @@ def spark(facts: Facts, metric: Metric) -> Markup:
     ]
     drawn.append(Markup('<path d="M{}"/>').format(path) if len(points) > 1 else Markup())
     drawn.append(Markup('<circle cx="{}" cy="{}" r="2"/>').format(x(points[-1][0]), y(points[-1][1])))
-    said = f"{metric.title}, 24 hours: lowest {_said(min(values), metric)}, highest {_said(max(values), metric)}"
+    said = f"{metric.title}, 24 hours: lowest {_said(lowest, metric)}, highest {_said(highest, metric)}"
     return Markup('<svg class="pb-spark" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
         _WIDTH, _HEIGHT, said, Markup().join(drawn)
     )
 
 
-def _thinned(observations: Sequence[tuple[datetime, float]]) -> list[tuple[datetime, float]]:
-    """At most sixty points; of each span the value farthest from the whole's middle, so that no peak is lost."""
-    if len(observations) <= _MOST_POINTS:
-        return list(observations)
-    middle = sorted(value for _, value in observations)[len(observations) // 2]
-    size = -(-len(observations) // (_MOST_POINTS - 1))
-    spans = [observations[at : at + size] for at in range(0, len(observations) - 1, size)]
-    return [*(max(some, key=lambda point: abs(point[1] - middle)) for some in spans), observations[-1]]
+def _thinned(seen: Sequence[Stretch]) -> list[tuple[datetime, float]]:
+    """At most sixty points, the last of them the newest; of each the value farthest from what is usual: no peak is lost."""
+    middle = sorted(one.mean for one in seen)[len(seen) // 2]
+    points = [(one.at, max((one.low, one.high), key=lambda value: abs(value - middle))) for one in seen]
+    newest = (seen[-1].at, seen[-1].mean)
+    if len(points) <= _MOST_POINTS:
+        return [*points[:-1], newest]
+    size = -(-len(points) // (_MOST_POINTS - 1))
+    spans = [points[at : at + size] for at in range(0, len(points) - 1, size)]
+    return [*(max(some, key=lambda point: abs(point[1] - middle)) for some in spans), newest]
 
 
 def _said(value: float, metric: Metric) -> str:

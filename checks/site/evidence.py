@@ -8,14 +8,11 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from checks.catalogue import notebook
 from checks.model import Step
 from checks.site import words
-
-if TYPE_CHECKING:
-    from checks.site.facts import Facts
 
 _RESULT = "application/vnd.proofbook.result+json"
 _MOST_CHARACTERS = 20_000
@@ -93,6 +90,14 @@ class Archive:
         """Whether the evidence is there."""
         return digest.isalnum() and self.path(digest).is_file()
 
+    def stamp(self, digest: str) -> str:
+        """What tells that the file is as it was; empty where there is none."""
+        try:
+            seen = self.path(digest).stat() if digest.isalnum() else None
+        except OSError:
+            return ""
+        return f"{seen.st_size} {seen.st_mtime_ns}" if seen else ""
+
     def get(self, digest: str | None) -> Evidence | None:
         """The evidence of a digest; ``None`` where there is none, or where its bytes are not those it is named for."""
         if not digest or not self.holds(digest):
@@ -106,36 +111,17 @@ def read(digest: str, content: bytes) -> Evidence | None:
     """Read an executed notebook; ``None`` where its bytes do not have that digest, or are no notebook."""
     if hashlib.sha256(content).hexdigest() != digest:
         return None
-    import nbformat
+    from nbformat.v4 import reads_json
 
     try:
-        executed = nbformat.reads(content.decode(), as_version=4)
-        nbformat.validate(executed)
-    except (ValueError, nbformat.ValidationError):
+        # What was written by a run and is named by its digest needs no second look at its schema.
+        executed = reads_json(content.decode())
+        if executed["nbformat"] != 4:
+            return None
+        cells = tuple(_cell(position, cell) for position, cell in enumerate(executed["cells"]))
+        return Evidence(digest, cells, notebook.steps(executed))
+    except (ValueError, KeyError, TypeError, AttributeError):
         return None
-    cells = tuple(_cell(position, cell) for position, cell in enumerate(executed.cells))
-    return Evidence(digest, cells, notebook.steps(executed))
-
-
-def write_pages(facts: Facts, to: Path) -> int:
-    """Write ``evidence/<digest>.html`` for every run that a page may link to.
-
-    Returns:
-        how many pages were written.
-
-    """
-    from checks.site import fragments
-
-    runs: dict[str, list[Any]] = {}
-    for run in facts.by_id.values():
-        if run.evidence and facts.archive.holds(run.evidence):
-            runs.setdefault(run.evidence, []).append(run)
-    folder = to / "evidence"
-    folder.mkdir(parents=True, exist_ok=True)
-    for digest, those in runs.items():
-        page = fragments.evidence_page(facts, digest, facts.archive.get(digest), those)
-        (folder / f"{digest}.html").write_text(page, encoding="utf-8")
-    return len(runs)
 
 
 def _cell(position: int, cell: Any) -> Cell:

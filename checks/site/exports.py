@@ -87,5 +87,7 @@ def _moment(at: datetime | None) -> str | None:
 
 def _written(path: Path, content: str | bytes) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
+    # A file of the same name among the pages is the skeleton's own.
+    path.unlink(missing_ok=True)
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     return path

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 from zoneinfo import ZoneInfo
 
+from checks.journal.duties import INCIDENT_KINDS, SIGNED, SignOff, sign_offs
 from checks.judge import drawn_bounds
-from checks.model import Limit, Metric, Result, Run, Runbook, Status, System
+from checks.model import Cron, Incident, Limit, Metric, Result, Run, Runbook, Status, System
 from checks.site.evidence import Archive
-from checks.site.plotting import SPANS
+from checks.site.history import DAYS_COMPARED, Runs, history, upto
+from checks.site.lazily import Lazily
 
 if TYPE_CHECKING:
     from checks.catalogue import Catalogue
-    from checks.journal import InForce, Snapshot, StatusChange, Stretch
+    from checks.journal import Event, InForce, Snapshot, StatusChange, Stretch
+    from checks.journal.bulk import Bulk
     from checks.journal.report import Item, SiteReport, SystemReport
 
-RUNS_SHOWN = 20
 DAYS_SHOWN = 30
-SPARK_SPAN = timedelta(hours=24)
 CHANGES_SHOWN = timedelta(days=30)
+_BEFORE_AN_INCIDENT = timedelta(hours=1)
+_MOST_EVENTS = 2_000
 
 
 class Reader(Protocol):
@@ -31,30 +34,8 @@ class Reader(Protocol):
         """The latest runs and results, and since when they have been so."""
         ...
 
-    def runs(
-        self, runbook: str | None = None, system: str | None = None, environment: str | None = None, limit: int = 50
-    ) -> Sequence[Run]:
-        """Runs, the newest first."""
-        ...
-
-    def run(self, id: str) -> Run | None:  # noqa: A002 - the journal's word
-        """One run."""
-        ...
-
-    def results(self, run_id: str) -> Sequence[Result]:
-        """What a run found."""
-        ...
-
-    def observations(self, slug: str, environment: str, since: datetime) -> Sequence[tuple[datetime, float]]:
-        """Measured values of a metric, the oldest first."""
-        ...
-
-    def stretches(self, environment: str, since: datetime, width: timedelta) -> Mapping[str, Sequence[Stretch]]:
-        """What was observed of each metric, summed up in stretches of time."""
-        ...
-
-    def limits_in_force(self, environment: str) -> Mapping[str, Sequence[InForce]]:
-        """Which limits judged each metric, the oldest first."""
+    def bulk(self, environment: str) -> Bulk:
+        """Questions about many runbooks, runs or metrics at once."""
         ...
 
     def status_changes(self, environment: str, since: datetime, limit: int = 200) -> Sequence[StatusChange]:
@@ -67,6 +48,12 @@ class Reader(Protocol):
 
     def last_critical(self, environment: str) -> Mapping[str, datetime]:
         """When each metric was last critical."""
+        ...
+
+    def events(
+        self, kind: str | None = None, subject: str | None = None, since: datetime | None = None, limit: int = 200
+    ) -> Sequence[Event]:
+        """What people said and did, the last recorded first."""
         ...
 
 
@@ -85,11 +72,15 @@ class Facts:
     Attributes:
         runs: the latest runs of each runbook, by its slug, the newest first.
         results: the results of the latest ended run of each runbook, by its slug.
-        observations: the last day of each metric, by its slug.
         stretches: by the name of a plotted span, what was observed of each metric in it.
         limits: the limits that judged each metric, the oldest first.
+        failed: the runs that ended without being finished and are told, the one that ended last first.
         changes: the changes of status that are told, the newest first.
         by_id: every run that a page may link to.
+        daily: what was observed of each metric, summed up by day (UTC), the oldest first.
+        signed: the last word that somebody gave on each item of a checklist, by its slug.
+        told: the events of incidents.
+        turns: the changes of status around incidents, the newest first.
         elsewhere: the systems that do not live in this environment; nothing is known of them here, and they are not counted.
 
     """
@@ -101,17 +92,70 @@ class Facts:
     publication: Publication
     report: SiteReport
     latest_runs: Mapping[str, Run]
-    runs: Mapping[str, Sequence[Run]]
-    results: Mapping[str, Sequence[Result]]
-    observations: Mapping[str, Sequence[tuple[datetime, float]]]
+    runs: Lazily[Sequence[Run]]
+    results: Lazily[Sequence[Result]]
     days: Mapping[str, Mapping[date, Status]]
     last_critical: Mapping[str, datetime]
-    stretches: Mapping[str, Mapping[str, Sequence[Stretch]]]
-    limits: Mapping[str, Sequence[InForce]]
+    stretches: Mapping[str, Lazily[Sequence[Stretch]]]
+    limits: Lazily[Sequence[InForce]]
+    failed: Sequence[Run]
     changes: Sequence[StatusChange]
-    by_id: Mapping[str, Run]
+    by_id: Runs
     archive: Archive
     elsewhere: Mapping[str, SystemReport]
+    daily: Lazily[Sequence[Stretch]]
+    signed: Mapping[str, SignOff]
+    told: Sequence[Event]
+    turns: Sequence[StatusChange]
+
+    @property
+    def incidents(self) -> tuple[Incident, ...]:
+        """The incidents of this environment: those that are open first, then the newest."""
+        here = [one for one in self.catalogue.incidents.values() if one.environment in ("", self.environment)]
+        return tuple(sorted(here, key=lambda one: (one.resolved is not None, -one.opened.timestamp())))
+
+    @property
+    def preview(self) -> bool:
+        """Whether this is no publication, but what an author sees while writing."""
+        return self.publication.number == 0
+
+    @property
+    def day(self) -> datetime:
+        """When the readers' day of `now` began."""
+        return self.now.astimezone(self.zone).replace(hour=0, minute=0, second=0, microsecond=0)
+
+    @property
+    def utc_day(self) -> date:
+        """The day of `now` by which the journal counts, in UTC."""
+        return self.now.astimezone(UTC).date()
+
+    def look_at(self, systems: Iterable[str]) -> None:
+        """Read what pages about some systems show in a few questions, before they are filled one by one."""
+        wanted = [self.catalogue.systems[name] for name in systems]
+        metrics = [metric.slug for system in wanted for metric in system.metrics.values()]
+        books = [book.slug for system in wanted for book in self.catalogue.runbooks_of(system.name)]
+        self.runs.need(books)
+        self.results.need(books)
+        self.limits.need(metrics)
+        for summed in (self.daily, *self.stretches.values()):
+            summed.need(metrics)
+        self.by_id.need(item.run_id for system in wanted for item in self.system(system.name).items if item.run_id)
+
+    def passed(self, moment: datetime) -> bool:
+        """Whether a moment is now, or was before."""
+        return moment <= self.now
+
+    def upto(self, step: timedelta) -> datetime:
+        """The end of the step of time that now is in, as drawings move on in steps."""
+        return upto(self.now, step)
+
+    def next_due(self, runbook: str) -> datetime | None:
+        """When a runbook is due next; ``None`` where it has no schedule."""
+        return next_due(self.catalogue.runbooks[runbook], self.now)
+
+    def overdue_since(self, runbook: str) -> datetime | None:
+        """Since when a runbook should have run and has not; its deadline is its grace."""
+        return overdue_since(self.catalogue.runbooks[runbook], self.latest_runs.get(runbook), self.now)
 
     def system(self, name: str) -> SystemReport:
         """The report of one system."""
@@ -146,15 +190,10 @@ def gather(
     snapshot = journal.snapshot(environment)
     here = catalogue.systems_in(environment)
     report = site_report(here, catalogue.runbooks.values(), snapshot, now)
-    runs = {slug: journal.runs(runbook=slug, environment=environment, limit=RUNS_SHOWN) for slug in catalogue.runbooks}
-    by_id = {run.id: run for some in runs.values() for run in some}
-    by_id |= {run.id: run for run in snapshot.latest_runs.values()}
-    for run_id in {item.run_id for item in report.items if item.run_id} - by_id.keys():
-        older = journal.run(run_id)
-        if older is not None:
-            by_id[run_id] = older
+    turns = _turns(catalogue, journal, environment, now)
+    linked = {item.run_id for item in report.items if item.run_id} | {turn.run_id for turn in turns}
+    past = history(catalogue, journal.bulk(environment), snapshot, linked, now)
     metrics_of = {system.name: system.metrics for system in here}
-    metrics = [metric.slug for system in here for metric in system.metrics.values()]
     return Facts(
         catalogue=catalogue,
         environment=environment,
@@ -163,24 +202,52 @@ def gather(
         publication=publication,
         report=report,
         latest_runs=snapshot.latest_runs,
-        runs=runs,
-        results={slug: journal.results(run.id) for slug, run in snapshot.latest_runs.items() if slug in catalogue.runbooks},
-        observations={slug: journal.observations(slug, environment, now - SPARK_SPAN) for slug in metrics},
-        days=journal.daily_worst(environment, now - timedelta(days=DAYS_SHOWN)),
+        runs=past.runs,
+        results=past.results,
+        days=journal.daily_worst(environment, now - timedelta(days=DAYS_COMPARED)),
         last_critical=journal.last_critical(environment),
-        stretches={span.name: journal.stretches(environment, now - span.length, span.width) for span in SPANS},
-        limits=journal.limits_in_force(environment),
+        stretches=past.stretches,
+        limits=past.limits,
+        failed=past.failed,
         changes=[
             change
             for change in journal.status_changes(environment, now - CHANGES_SHOWN)
             if change.result.metric in metrics_of.get(change.result.system, ())
         ],
-        by_id=by_id,
+        by_id=past.by_id,
         archive=Archive(catalogue.settings.state / "evidence"),
         elsewhere={
             system.name: _elsewhere(system, environment, now) for system in catalogue.systems.values() if system not in here
         },
+        daily=past.daily,
+        signed=sign_offs(journal.events(kind=SIGNED, limit=_MOST_EVENTS), environment),
+        told=[event for kind in INCIDENT_KINDS for event in journal.events(kind=kind, limit=_MOST_EVENTS)]
+        if catalogue.incidents
+        else [],
+        turns=turns,
     )
+
+
+def _turns(catalogue: Catalogue, journal: Reader, environment: str, now: datetime) -> list[StatusChange]:
+    """The changes of status of a system from shortly before its incidents until they ended."""
+    spans = [
+        (one.system, one.opened - _BEFORE_AN_INCIDENT, one.resolved or now)
+        for one in catalogue.incidents.values()
+        if one.environment in ("", environment)
+    ]
+    if not spans:
+        return []
+    return [
+        change
+        for change in journal.status_changes(environment, min(start for _, start, _ in spans), limit=_MOST_EVENTS)
+        if change.result.metric in (known.metrics if (known := catalogue.systems.get(change.result.system)) else ())
+        and any(
+            system == change.result.system
+            and start <= change.result.judged_at
+            and (end is None or change.result.judged_at <= end)
+            for system, start, end in spans
+        )
+    ]
 
 
 def _elsewhere(system: System, environment: str, now: datetime) -> SystemReport:
@@ -210,8 +277,12 @@ def bound(limit: Limit | None, metric: Metric) -> tuple[float, ...]:
 def _fires(runbook: Runbook, moment: datetime, *, reverse: bool) -> datetime | None:
     if runbook.schedule is None:
         return None
+    return next(firings(runbook.schedule, moment, reverse=reverse), None)
+
+
+def firings(cron: Cron, after: datetime, *, reverse: bool = False) -> Iterator[datetime]:
+    """Each time that a schedule is due from a moment on, in its own time zone; or back from it."""
     from cronsim import CronSim
 
-    local = moment.astimezone(ZoneInfo(runbook.schedule.timezone))
-    found: datetime | None = next(CronSim(runbook.schedule.expression, local, reverse=reverse), None)
-    return found
+    fired: Iterator[datetime] = iter(CronSim(cron.expression, after.astimezone(ZoneInfo(cron.timezone)), reverse=reverse))
+    return fired

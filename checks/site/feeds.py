@@ -77,7 +77,7 @@ def _changes(facts: Facts) -> Iterator[_Entry]:
 
 
 def _failed(facts: Facts) -> Iterator[_Entry]:
-    for run in facts.by_id.values():
+    for run in facts.failed:
         runbook = facts.catalogue.runbooks.get(run.runbook)
         at = run.ended_at or run.started_at
         if runbook and run.state.ended and run.state is not RunState.FINISHED and at >= facts.now - CHANGES_SHOWN:

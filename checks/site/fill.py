@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from checks.site import live
@@ -10,8 +9,6 @@ from checks.site.fragments import Page, fragment, sprite
 
 if TYPE_CHECKING:
     from checks.site.facts import Facts
-
-_BODY_STARTS = "<body"
 
 
 def fill_page(html: str, address: str, facts: Facts) -> str:
@@ -26,27 +23,21 @@ def fill_page(html: str, address: str, facts: Facts) -> str:
         DataError: the page asks for something that is not known.
 
     """
-    if not live.holds_any(html):
-        return html
-    page = Page(address)
-    head, body, rest = html.partition(_BODY_STARTS)
-    opening, close, content = rest.partition(">")
-    filled = live.replace(content, lambda place: str(fragment(facts, page, place)))
-    return head + body + opening + close + str(sprite()) + filled
+    content = html.encode()
+    spots, body = live.spots(content)
+    return fill_spots(content, spots, body, address, facts).decode() if spots else html
 
 
-def fill_tree(folder: Path, facts: Facts) -> int:
-    """Fill every page below a folder in place.
+def fill_spots(content: bytes, spots: tuple[live.Spot, ...], body: int, address: str, facts: Facts) -> bytes:
+    """Fill a page of which it is known where its live elements are.
 
-    Returns:
-        how many pages had something to fill.
+    Args:
+        content: the page as MkDocs built it.
+        spots: its live elements.
+        body: where what stands in its ``<body>`` begins.
+        address: its path from the site's root.
+        facts: what the journal says.
 
     """
-    count = 0
-    for path in sorted(folder.rglob("*.html")):
-        before = path.read_text(encoding="utf-8")
-        after = fill_page(before, path.relative_to(folder).as_posix(), facts)
-        if after != before:
-            path.write_text(after, encoding="utf-8")
-            count += 1
-    return count
+    page = Page(address)
+    return live.fill(content, spots, body, str(sprite()), lambda place: str(fragment(facts, page, place)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from markupsafe import Markup
 
 from checks.errors import DataError
 from checks.model import Metric, Run
-from checks.site import drawing, metric_page, own_files, plotting, views, words
+from checks.site import agenda, drawing, incidents, metric_page, own_files, plotting, reports, views, words
 from checks.site.facts import Facts
 from checks.site.live import Place
 
@@ -90,7 +91,7 @@ def _render(template: str, facts: Facts, page: Page, about: dict[str, Any]) -> M
                 "metric_link": metric_link,
                 "evidence_link": evidence_link,
                 "to": page.to,
-                "clock": lambda moment: words.clock(moment, facts.zone, facts.now),
+                "clock": lambda moment: words.clock(moment, facts.zone, facts.day),
                 "precise": lambda moment: words.precise(moment, facts.zone),
                 "ago": lambda moment: words.age(moment, facts.now),
                 "lasted": lambda moment: words.short(facts.now - moment),
@@ -128,8 +129,8 @@ def _harmless(value: object) -> object:
     return value if isinstance(value, Markup) else "" if value is None else words.harmless(str(value))
 
 
-def _nothing(facts: Facts, _argument: str) -> dict[str, Any]:
-    return {"report": facts.report}
+def _nothing(_facts: Facts, _argument: str) -> dict[str, Any]:
+    return {}
 
 
 def _answer(facts: Facts, _argument: str) -> dict[str, Any]:
@@ -139,7 +140,13 @@ def _answer(facts: Facts, _argument: str) -> dict[str, Any]:
 
 def _needs(facts: Facts, argument: str) -> dict[str, Any]:
     report = facts.system(argument) if argument else facts.report
-    return {"report": report, "one": bool(argument), "items": views.needs(facts, report)}
+    return {
+        "report": report,
+        "one": bool(argument),
+        "items": views.needs(facts, report),
+        "incidents": incidents.open_rows(facts, argument),
+        "planned": agenda.maintenance(facts, timedelta(days=7), argument),
+    }
 
 
 def _systems(facts: Facts, _argument: str) -> dict[str, Any]:
@@ -188,6 +195,56 @@ def _step(facts: Facts, argument: str) -> dict[str, Any]:
     return {"step": views.step(facts, facts.catalogue.runbook(slug), int(number))}
 
 
+def _incidents(facts: Facts, argument: str) -> dict[str, Any]:
+    return {"rows": incidents.rows(facts, argument), "one": argument}
+
+
+def _incident(facts: Facts, argument: str) -> dict[str, Any]:
+    incident = facts.catalogue.incident(argument)
+    return {"row": incidents.row(facts, incident), "story": incidents.story(facts, incident)}
+
+
+def _sign(facts: Facts, argument: str) -> dict[str, Any]:
+    item = facts.catalogue.item(argument)
+    signed = facts.signed.get(item.slug)
+    return {"item": item, "signed": signed, "why_not": agenda.why_not(facts, item)}
+
+
+def _tick(facts: Facts, argument: str) -> dict[str, Any]:
+    items = facts.catalogue.checklists.get(argument.partition("/")[0], ())
+    item = next((one for one in items if one.slug == argument), None)
+    signed = facts.signed[argument] if item and agenda.holds(facts, item) else None
+    return {"signed": signed, **_metric(facts, argument)}
+
+
+def _calendar(facts: Facts, argument: str) -> dict[str, Any]:
+    ahead = timedelta(days=int(argument))
+    return {
+        "days": agenda.days(facts, ahead),
+        "ahead": ahead,
+        "unsigned": agenda.unsigned(facts),
+        "item_address": agenda.address_of,
+    }
+
+
+def _due(facts: Facts, _argument: str) -> dict[str, Any]:
+    return {"entries": agenda.soon(facts)}
+
+
+def _maintenance(facts: Facts, argument: str) -> dict[str, Any]:
+    return {"entries": agenda.maintenance(facts, timedelta(days=92), argument)}
+
+
+def _report(facts: Facts, argument: str) -> dict[str, Any]:
+    system, _, period = argument.partition("/")
+    return {"report": reports.report(facts, system, period), "period": period, "book_of": facts.catalogue.runbooks.get}
+
+
+def _reports(facts: Facts, argument: str) -> dict[str, Any]:
+    systems = facts.catalogue.systems_in(facts.environment)
+    return {"reports": [reports.report(facts, system.name, argument, 2) for system in systems], "period": argument}
+
+
 def _spark(facts: Facts, argument: str) -> dict[str, Any]:
     metric: Metric = facts.catalogue.metric(argument)
     return {"drawing": drawing.spark(facts, metric)}
@@ -196,23 +253,33 @@ def _spark(facts: Facts, argument: str) -> dict[str, Any]:
 FRAGMENTS: dict[str, Callable[[Facts, str], dict[str, Any]]] = {
     "answer": _answer,
     "answer-age": _answer,
+    "calendar": _calendar,
     "contacts": _system,
+    "due": _due,
+    "holds": _metric,
+    "incident": _incident,
+    "incidents": _incidents,
     "limits-in-force": _limits_in_force,
+    "maintenance": _maintenance,
     "metric": _metric,
     "metrics": _metrics,
     "needs": _needs,
     "plots": _plots,
     "publication": _nothing,
+    "report": _report,
+    "reports": _reports,
     "run": _runbook,
     "runbooks": _runbooks,
     "runs": _runbook,
+    "severities": _system,
+    "sign": _sign,
     "spark": _spark,
     "status": _system,
     "step": _step,
     "step-status": _step,
     "strip": _system,
     "systems": _systems,
-    "tick": _metric,
+    "tick": _tick,
     "tick-run": _runbook,
     "value": _metric,
 }

@@ -7,7 +7,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-_ELEMENT = re.compile(r'<(div|span) data-live="([^"<>]*)"></\1>')
+_ELEMENT = re.compile(rb'<(div|span) data-live="([^"<>]*)"></\1>')
+_BODY = re.compile(rb"<body[^>]*>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +17,22 @@ class Place:
 
     kind: str
     argument: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """Where an empty live element stands in a page: from byte `start` to before `end`, and what is written in it."""
+
+    start: int
+    end: int
+    tag: str
+    written: str
+
+    @property
+    def place(self) -> Place:
+        """What it asks for."""
+        kind, _, argument = html.unescape(self.written).partition(":")
+        return Place(kind, argument)
 
 
 def block(kind: str, argument: str = "") -> str:
@@ -28,26 +45,34 @@ def inline(kind: str, argument: str = "") -> str:
     return _element("span", Place(kind, argument))
 
 
-def replace(page: str, fragment: Callable[[Place], str]) -> str:
-    """Put a fragment into each empty live element of a page, in one pass: what was put in is not looked at again.
+def spots(page: bytes) -> tuple[tuple[Spot, ...], int]:
+    """The empty live elements of a built page, in their order, and where what stands in ``<body>`` begins."""
+    body = _BODY.search(page)
+    begin = body.end() if body else 0
+    found = (
+        Spot(match.start(), match.end(), match.group(1).decode(), match.group(2).decode())
+        for match in _ELEMENT.finditer(page, begin)
+    )
+    return tuple(found), begin
+
+
+def fill(page: bytes, at: tuple[Spot, ...], begin: int, first: str, fragment: Callable[[Place], str]) -> bytes:
+    """Put a fragment into each empty live element of a page: what was put in is not looked at again.
 
     Args:
         page: built HTML.
+        at: its empty live elements, in their order.
+        begin: where `first` is put, which every page needs that has any of them.
+        first: HTML.
         fragment: gives the inner HTML of a place, already escaped.
 
     """
-
-    def filled(match: re.Match[str]) -> str:
-        tag, written = match.groups()
-        kind, _, argument = html.unescape(written).partition(":")
-        return f'<{tag} data-live="{written}" class="pb-live">{fragment(Place(kind, argument))}</{tag}>'
-
-    return _ELEMENT.sub(filled, page)
-
-
-def holds_any(page: str) -> bool:
-    """Whether a page has a place to fill."""
-    return _ELEMENT.search(page) is not None
+    parts, done = [page[:begin], first.encode()], begin
+    for spot in at:
+        opening = f'<{spot.tag} data-live="{spot.written}" class="pb-live">'
+        parts += [page[done : spot.start], f"{opening}{fragment(spot.place)}</{spot.tag}>".encode()]
+        done = spot.end
+    return b"".join([*parts, page[done:]])
 
 
 def _element(tag: str, place: Place) -> str:

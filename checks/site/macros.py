@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from checks.catalogue import Catalogue
 
 
+_MOST_DAYS = 92
+_PERIODS = ("daily", "weekly", "monthly", "quarterly")
+
+
 def define_env(env: Any) -> None:
     """Give the macros to mkdocs-macros, which calls this when a build begins."""
     for name, macro in macros(env.conf.plugins["proofbook"].catalogue).items():
@@ -28,12 +32,21 @@ def macros(catalogue: Catalogue) -> dict[str, Callable[..., str]]:
     return {
         "answer": bound.answer,
         "by_hand": bound.by_hand,
+        "calendar": bound.calendar,
         "contacts": bound.contacts,
+        "due": bound.due,
+        "holds": bound.holds,
+        "incident": bound.incident,
+        "incidents": bound.incidents,
         "limit": bound.limit,
         "metrics": bound.metrics,
+        "maintenance": bound.maintenance,
         "needs": bound.needs,
+        "report": bound.report,
+        "reports": bound.reports,
         "runbooks": bound.runbooks,
         "runs": bound.runs,
+        "severities": bound.severities,
         "spark": bound.spark,
         "status": bound.status,
         "strip": bound.strip,
@@ -115,12 +128,76 @@ class Macros:
         """A checklist box that the latest run of a runbook ticks, when it ended ok and is fresh."""
         return live.inline("tick-run", self._catalogue.runbook(runbook).slug)
 
-    def by_hand(self) -> str:
-        """An open box for what only a person can say; nothing on the site ticks it."""
+    def by_hand(self, item: str = "", lasts: str = "") -> str:
+        """A box for what only a person can say; one with a name, as in `by_hand("shop/shelves", lasts="7d")`, can be signed.
+
+        It shows who signed it and until when (`proofbook checklist sign`); without a name it stays open.
+
+        Raises:
+            DataError: the item is not written on a page of its system.
+
+        """
+        if item:
+            return live.inline("sign", self._catalogue.item(item).slug)
+        # How long it lasts is read out of the page by the catalogue; without a name nothing can last.
+        said = "By hand" if not lasts else "By hand, and without a name that could be signed"
         return (
             '<span class="pb-tick pb-tick-hand"><span class="pb-box" role="img" aria-label="open, by hand"></span>'
-            '<span class="pb-soft">By hand</span></span>'
+            f'<span class="pb-soft">{said}</span></span>'
         )
+
+    def holds(self, metric: str) -> str:
+        """Whether an answer still holds: it does while this metric is ok; for the entries of a FAQ."""
+        return live.inline("holds", self._catalogue.metric(metric).slug)
+
+    def incidents(self, system: str = "") -> str:
+        """The incidents of a system, or of all, with their clocks: those that are open first."""
+        return live.block("incidents", self._system(system) if system else "")
+
+    def incident(self, name: str) -> str:
+        """One incident: its clocks, and its story drawn from the journal; for its page."""
+        return live.block("incident", self._catalogue.incident(name).name)
+
+    def maintenance(self, system: str) -> str:
+        """The work that is planned for a system in the coming three months."""
+        return live.block("maintenance", self._system(system))
+
+    def severities(self, system: str) -> str:
+        """How grave an incident of a system can be, and by when somebody acts, from its `system.yml`."""
+        return live.block("severities", self._system(system))
+
+    def calendar(self, days: int = 14) -> str:
+        """What runs by itself and what people must do in the coming days, day by day.
+
+        Raises:
+            DataError: the number of days is not from 1 to 92.
+
+        """
+        if not 1 <= days <= _MOST_DAYS:
+            raise DataError("a calendar of so many days is not drawn", expected=f"1 to {_MOST_DAYS}", found=str(days))
+        return live.block("calendar", str(days))
+
+    def due(self) -> str:
+        """The next few things that are due, by machine or by hand."""
+        return live.block("due")
+
+    def report(self, system: str, period: Literal["daily", "weekly", "monthly", "quarterly"]) -> str:
+        """A system's figures in this period beside the last one, with the change, and the periods before.
+
+        Raises:
+            DataError: there is no such period.
+
+        """
+        return live.block("report", f"{self._system(system)}/{self._period(period)}")
+
+    def reports(self, period: Literal["daily", "weekly", "monthly", "quarterly"]) -> str:
+        """Every system in this period beside the last one, in one table.
+
+        Raises:
+            DataError: there is no such period.
+
+        """
+        return live.block("reports", self._period(period))
 
     def limit(self, metric: str, which: Literal["warning", "critical"]) -> str:
         """The declared limit of a metric, from the catalogue.
@@ -146,6 +223,12 @@ class Macros:
     def contacts(self, system: str) -> str:
         """Who answers for a system, from its ``system.yml``; who cannot be reached yet is a named gap."""
         return live.block("contacts", self._system(system))
+
+    @staticmethod
+    def _period(name: str) -> str:
+        if name not in _PERIODS:
+            raise DataError(f"there is no period `{name}`", expected="one of " + ", ".join(_PERIODS))
+        return name
 
     def _system(self, name: str) -> str:
         return self._catalogue.system(name).name

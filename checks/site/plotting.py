@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -13,13 +13,16 @@ from markupsafe import Markup
 
 from checks.errors import DataError
 from checks.judge import TEXT_UNIT, drawn_bounds, format_value, parse_limit
+from checks.site import words
 
 if TYPE_CHECKING:
     from checks.journal import Stretch
-    from checks.model import Metric
+    from checks.model import Incident, Metric
     from checks.site.facts import Facts
 
 _WIDTH, _HEIGHT, _MARGIN = 600.0, 160.0, 8.0
+_REACH = 12.0
+"""How far from a value a pointer may be."""
 _GAP = 3
 """A line is broken where nothing was measured for this many times the usual distance: nothing is drawn that was not measured."""
 
@@ -56,8 +59,10 @@ class Plot:
     bottom: str = ""
     start: datetime | None = None
     middle: datetime | None = None
+    end: datetime | None = None
     said: str = ""
     limits: tuple[tuple[str, str], ...] = ()
+    incidents: tuple[Incident, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +83,10 @@ def _plot(facts: Facts, metric: Metric, span: PlotSpan) -> Plot:
     seen = [one for one in facts.stretches[span.name].get(metric.slug, ()) if one.unit == metric.unit]
     if not seen:
         return Plot(span)
-    start = facts.now - span.length
-    lines = list(_lines(facts, metric, start))
+    end = facts.upto(span.width)
+    start = end - span.length
+    lines = list(_lines(facts, metric, start, end))
+    happened = tuple(one for one in facts.incidents if one.system == metric.system and _within(one, start, end))
     lowest, highest = min(one.low for one in seen), max(one.high for one in seen)
     low, high = min([lowest, *(line.bound for line in lines)]), max([highest, *(line.bound for line in lines)])
 
@@ -96,6 +103,7 @@ def _plot(facts: Facts, metric: Metric, span: PlotSpan) -> Plot:
         )
         for line in lines
     ]
+    drawn += [_incident(incident, x, end, facts) for incident in happened]
     for part in _unbroken(seen):
         upper = [f"{x(one.at)} {y(one.high)}" for one in part]
         lower = [f"{x(one.at)} {y(one.low)}" for one in reversed(part)]
@@ -107,18 +115,50 @@ def _plot(facts: Facts, metric: Metric, span: PlotSpan) -> Plot:
     points = seen if len(seen) <= 40 else seen[-1:]
     dots = "".join(f"M{x(one.at)} {y(one.mean)}h0" for one in points)
     drawn.append(Markup('<path class="pb-plot-point" d="{}"/>').format(dots))
+    drawn += _exact(facts, metric, seen, x)
     count = sum(one.count for one in seen)
     said = f"lowest {_said(lowest, metric)}, highest {_said(highest, metric)}, measured {count:,} time{'' if count == 1 else 's'}"
     drawing = Markup(
         '<svg class="pb-plot" viewBox="0 0 {:g} {:g}" preserveAspectRatio="none" role="img" aria-label="{}">{}</svg>'
     ).format(_WIDTH, _HEIGHT, f"{metric.title}, {span.title.lower()}: {said}", Markup().join(drawn))
     named = tuple(dict.fromkeys((line.status, line.text) for line in lines))
-    return Plot(span, drawing, _said(high, metric), _said(low, metric), start, start + span.length / 2, said, named)
+    return Plot(
+        span, drawing, _said(high, metric), _said(low, metric), start, start + span.length / 2, end, said, named, happened
+    )
 
 
-def _lines(facts: Facts, metric: Metric, start: datetime) -> Iterator[_Line]:
+def _within(incident: Incident, start: datetime, end: datetime) -> bool:
+    return incident.opened < end and (incident.resolved is None or incident.resolved > start)
+
+
+def _incident(incident: Incident, x: Callable[[datetime], float], until: datetime, facts: Facts) -> Markup:
+    """A band over the time of an incident, which says what it was when it is pointed at."""
+    begin, end = x(incident.opened), x(incident.resolved or until)
+    said = f"{incident.severity}: {incident.title}, from {words.precise(incident.opened, facts.zone)}"
+    said += f" to {words.precise(incident.resolved, facts.zone)}" if incident.resolved else ", not over"
+    return Markup('<rect class="pb-plot-incident" x="{}" y="0" width="{}" height="{:g}"><title>{}</title></rect>').format(
+        begin, round(max(end - begin, 1.0), 1), _HEIGHT, words.harmless(said)
+    )
+
+
+def _exact(facts: Facts, metric: Metric, seen: Sequence[Stretch], x: Callable[[datetime], float]) -> Iterator[Markup]:
+    """What was measured, exactly, for who points at it: each stretch has the room up to halfway to its neighbours."""
+    places = [x(one.at) for one in seen]
+    for position, one in enumerate(seen):
+        left = (places[position - 1] + places[position]) / 2 if position else max(0.0, places[0] - _REACH)
+        right = (places[position] + places[position + 1]) / 2 if position + 1 < len(seen) else min(_WIDTH, places[-1] + _REACH)
+        left, right = max(left, places[position] - _REACH), min(right, places[position] + _REACH)
+        said = f"{words.precise(one.at, facts.zone)}: {_said(one.mean, metric)}"
+        if one.high > one.low:
+            said += f", from {_said(one.low, metric)} to {_said(one.high, metric)}, {one.count} times"
+        yield Markup('<rect class="pb-hit" x="{:.1f}" y="0" width="{:.1f}" height="{:g}"><title>{}</title></rect>').format(
+            left, max(right - left, 1.0), _HEIGHT, said
+        )
+
+
+def _lines(facts: Facts, metric: Metric, start: datetime, end: datetime) -> Iterator[_Line]:
     for force in facts.limits.get(metric.slug, ()):
-        until = force.until or facts.now
+        until = force.until or end
         if until <= start:
             continue
         for status, text in (("warning", force.warning), ("critical", force.critical)):

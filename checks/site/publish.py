@@ -1,38 +1,28 @@
 """Publishing: a complete site is built aside, numbered, and swapped in by one rename.
 
 Whoever reads `<to>/current` sees one publication or the next, whole; if anything fails, they go on reading the last.
+Only what differs from the last is made anew: MkDocs builds when text has changed, a page is filled when its figures have.
 """
 
 from __future__ import annotations
 
-import fcntl
-import os
-import shutil
 import subprocess
-import sys
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from checks.errors import Busy, CannotWrite, DataError
-from checks.site import evidence, exports, fill
-from checks.site.complaint import complaint
+from checks.errors import CannotWrite
+from checks.site import exports, kept, manifest, sitemap
 from checks.site.facts import Publication, Reader, gather
+from checks.site.shelf import Shelf
+from checks.site.writing import Before, Writer
 
 if TYPE_CHECKING:
     from checks.catalogue import Catalogue
     from checks.journal.report import SiteReport
-
-KEPT = 3
-"""How many publications stay beside each other."""
-
-_FOLDER = "publications"
-_CURRENT = "current"
-_BUILDING = ".building-"
+    from checks.site.manifest import Manifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +32,9 @@ class Published:
     Attributes:
         folder: where it lies.
         index: the file to open; it stays the same from one publication to the next.
-        pages: how many pages were filled; `evidence`: how many pages of evidence were written.
+        pages: how many pages have figures; `evidence`: how many pages of evidence there are.
+        rewritten: how many of both differ from the publication before.
+        gone: the pages that the publication before had, and this one neither has nor redirects.
         report: what it says.
 
     """
@@ -52,6 +44,8 @@ class Published:
     index: Path
     pages: int
     evidence: int
+    rewritten: int
+    gone: tuple[str, ...]
     report: SiteReport
 
 
@@ -67,107 +61,70 @@ def publish(catalogue: Catalogue, journal: Reader, to: Path, now: datetime, *, e
 
     Raises:
         Busy: another publisher is at work there.
+        Refused: a newer publication was shown by another machine meanwhile.
         DataError: MkDocs refuses the pages; what is published stays.
         CannotWrite: the folder cannot be written; what is published stays.
 
     """
+    shelf = Shelf(to)
     try:
-        with _only_publisher(to):
-            return _publish(catalogue, journal, to, now, environment or catalogue.settings.environment)
+        with shelf.only_publisher(), kept.skeleton(catalogue) as skeleton:
+            before = _before(shelf)
+            with shelf.building() as (number, aside):
+                about = Publication(number, _commit(catalogue.root))
+                facts = gather(catalogue, journal, environment or catalogue.settings.environment, now, about)
+                writer = Writer(aside, facts, before)
+                pages, filled = writer.pages(skeleton)
+                proofs, shown = writer.evidence()
+                writer.keep_assets(_others(shelf))
+                exports.write(facts, aside)
+                sitemap.date(aside, now)
+                writer.manifest.write(shelf.manifest(number))
+                gone = tuple(sorted(address for address in _pages(before.manifest) if not (aside / address).exists()))
+            shelf.swap(number)
     except OSError as error:
         raise CannotWrite(f"the site cannot be written: {error.strerror or error}", where=str(to)) from error
+    return Published(number, shelf.folder(number), shelf.index, pages, proofs, filled + shown, gone, facts.report)
+
+
+def roll_back(to: Path) -> tuple[int, Path]:
+    """Show the publication before the one that readers see.
+
+    Returns:
+        its number, and the file to open.
+
+    Raises:
+        Busy: a publisher is at work there.
+        Refused: there is none before it.
+        CannotWrite: the folder cannot be written.
+
+    """
+    shelf = Shelf(to)
+    try:
+        with shelf.only_publisher():
+            return shelf.roll_back(), shelf.index
+    except OSError as error:
+        raise CannotWrite(f"the site cannot be taken back: {error.strerror or error}", where=str(to)) from error
 
 
 def current(to: Path) -> Path | None:
     """The folder of the publication that readers see; ``None`` where there is none."""
-    link = to / _CURRENT
-    return link.resolve() if link.is_dir() else None
+    number = Shelf(to).current()
+    return None if number is None else Shelf(to).folder(number).resolve()
 
 
-def _publish(catalogue: Catalogue, journal: Reader, to: Path, now: datetime, environment: str) -> Published:
-    home = to / _FOLDER
-    home.mkdir(parents=True, exist_ok=True)
-    for left in home.glob(f"{_BUILDING}*"):
-        shutil.rmtree(left, ignore_errors=True)
-    number = max(_numbers(home), default=0) + 1
-    aside = Path(tempfile.mkdtemp(prefix=_BUILDING, dir=home))
-    try:
-        aside.chmod(0o755)
-        build_skeleton(catalogue.root, aside)
-        facts = gather(catalogue, journal, environment, now, Publication(number, _commit(catalogue.root)))
-        pages = fill.fill_tree(aside, facts)
-        figures = evidence.write_pages(facts, aside)
-        exports.write(facts, aside)
-        folder = home / f"{number:04d}"
-        aside.rename(folder)
-    except BaseException:
-        shutil.rmtree(aside, ignore_errors=True)
-        raise
-    _swap(to, folder)
-    for old in sorted(_numbers(home))[:-KEPT]:
-        shutil.rmtree(home / f"{old:04d}", ignore_errors=True)
-    return Published(number, folder, to / _CURRENT / "index.html", pages, figures, facts.report)
+def _before(shelf: Shelf) -> Before:
+    number = shelf.current()
+    return Before() if number is None else Before(shelf.folder(number), manifest.read(shelf.manifest(number)))
 
 
-def build_skeleton(root: Path, to: Path) -> None:
-    """Build the project's pages with MkDocs, strictly, their live elements left empty.
-
-    Args:
-        root: the project's folder.
-        to: an existing folder; what it holds is replaced.
-
-    Raises:
-        DataError: MkDocs refuses; the message is what it says.
-
-    """
-    # A process of its own: mkdocs-macros ends the interpreter when a macro fails, and MkDocs keeps global state.
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-P",
-            "-m",
-            "mkdocs",
-            "build",
-            "--strict",
-            "--config-file",
-            str(root / "mkdocs.yml"),
-            "--site-dir",
-            str(to),
-        ],
-        cwd=root,
-        env={**os.environ, "NO_MKDOCS_2_WARNING": "1", "PYTHONDONTWRITEBYTECODE": "1"},
-        capture_output=True,
-        text=True,
-        errors="replace",
-        check=False,
-    )
-    if done.returncode:
-        raise DataError(
-            f"the site cannot be built; what is published stays\n{complaint(done.stderr + done.stdout, root)}",
-            remedy="mend what is named, and publish again",
-        )
+def _others(shelf: Shelf) -> Iterator[tuple[Path, Manifest]]:
+    for number in shelf.numbers():
+        yield shelf.folder(number), manifest.read(shelf.manifest(number))
 
 
-@contextmanager
-def _only_publisher(to: Path) -> Iterator[None]:
-    to.mkdir(parents=True, exist_ok=True)
-    with (to / ".publishing").open("a", encoding="utf-8") as held:
-        try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise Busy("another publisher is at work", where=str(to), remedy="wait for it to end, and publish again") from error
-        yield
-
-
-def _swap(to: Path, folder: Path) -> None:
-    fresh = to / f".{_CURRENT}-{os.getpid()}"
-    fresh.unlink(missing_ok=True)
-    fresh.symlink_to(folder.relative_to(to))
-    fresh.replace(to / _CURRENT)
-
-
-def _numbers(home: Path) -> list[int]:
-    return [int(path.name) for path in home.iterdir() if path.name.isdecimal()]
+def _pages(before: Manifest) -> Iterator[str]:
+    return (address for address in before.files if not address.startswith("evidence/"))
 
 
 def _commit(root: Path) -> str:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from checks.catalogue import notebook
 from checks.judge import format_value
 from checks.model import Metric, Result, Run, Runbook, RunState, Status, Step, StepClass
-from checks.site import drawing
-from checks.site.facts import DAYS_SHOWN, Facts, next_due, overdue_since
+from checks.site import drawing, reports
+from checks.site.facts import DAYS_SHOWN, Facts
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -77,15 +77,16 @@ def badge(of: Item | Report) -> Badge:
     return _badge(label, of.newest_at, of.stale_at)
 
 
-def run_badge(run: Run | None, runbook: Runbook, now: datetime) -> Badge:
+def run_badge(facts: Facts, run: Run | None, runbook: Runbook) -> Badge:
     """The badge of a runbook's latest run; a well one turns stale when it no longer speaks for now."""
     if run is None:
         return Badge("never" if runbook.schedule is None else "unknown")
     if not run.state.ended:
         return Badge("unknown")
     until = (run.ended_at or run.started_at) + runbook.fresh_for
-    aged = until <= now and run.status in (Status.OK, Status.WARNING)
-    return _badge("stale" if aged else run.status.value, run.ended_at or run.started_at, None if until <= now else until)
+    over = facts.passed(until)
+    aged = over and run.status in (Status.OK, Status.WARNING)
+    return _badge("stale" if aged else run.status.value, run.ended_at or run.started_at, None if over else until)
 
 
 def past_badge(run: Run) -> Badge:
@@ -172,8 +173,8 @@ def system_row(facts: Facts, report: SystemReport) -> SystemRow:
     """A system with what it lacks, and what of it is due."""
     labels = Counter(item.label for item in report.needs)
     runbooks = facts.catalogue.runbooks_of(report.system)
-    due = [moment for runbook in runbooks if (moment := next_due(runbook, facts.now))]
-    late = [moment for runbook in runbooks if (moment := overdue_since(runbook, facts.latest_runs.get(runbook.slug), facts.now))]
+    due = [moment for runbook in runbooks if (moment := facts.next_due(runbook.slug))]
+    late = [moment for runbook in runbooks if (moment := facts.overdue_since(runbook.slug))]
     note = ", ".join(f"{labels[label]} {label}" for label in ("critical", "unknown", "stale", "warning") if labels[label])
     return SystemRow(report, badge(report), note, min(due, default=None), min(late, default=None))
 
@@ -189,6 +190,8 @@ class MetricRow:
     run: Run | None
     spark: Markup
     last_critical: datetime | None
+    trend: str = ""
+    direction: str = ""
 
 
 def metric_row(facts: Facts, metric: Metric) -> MetricRow:
@@ -202,6 +205,7 @@ def metric_row(facts: Facts, metric: Metric) -> MetricRow:
         facts.by_id.get(item.run_id or ""),
         drawing.spark(facts, metric),
         facts.last_critical.get(metric.slug),
+        *reports.trend(facts, metric),
     )
 
 
@@ -228,16 +232,16 @@ def runbook_row(facts: Facts, runbook: Runbook) -> RunbookRow:
     return RunbookRow(
         runbook,
         run,
-        run_badge(run, runbook, facts.now),
-        next_due(runbook, facts.now),
-        overdue_since(runbook, run, facts.now),
+        run_badge(facts, run, runbook),
+        facts.next_due(runbook.slug),
+        facts.overdue_since(runbook.slug),
         run is not None and bool(run.source) and run.source != runbook.digest,
     )
 
 
 def next_of(facts: Facts, runbook: Runbook) -> datetime | None:
     """When a runbook is due next."""
-    return next_due(runbook, facts.now)
+    return facts.next_due(runbook.slug)
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,7 +309,7 @@ class Day:
 def strip_days(facts: Facts, system: str) -> list[Day]:
     """The last thirty days of a system, the oldest first; a day without a judgement is ``none``."""
     known = facts.days.get(system, {})
-    today = facts.now.date()
+    today = facts.utc_day
     days = [today - timedelta(days=back) for back in range(DAYS_SHOWN - 1, -1, -1)]
     return [Day(known[day].value if day in known else "none", f"{day:%a} {day.day} {day:%b}") for day in days]
 
@@ -321,8 +325,9 @@ def _result_badge(facts: Facts, runbook: Runbook, result: Result) -> Badge:
     metric = system.metrics.get(result.metric) if system else None
     measured = result.observation.measured_at if result.observation else result.judged_at
     until = measured + ((metric.fresh_for if metric else None) or runbook.fresh_for)
-    aged = until <= facts.now and result.status in (Status.OK, Status.WARNING)
-    return _badge("stale" if aged else result.status.value, measured, None if until <= facts.now else until)
+    over = facts.passed(until)
+    aged = over and result.status in (Status.OK, Status.WARNING)
+    return _badge("stale" if aged else result.status.value, measured, None if over else until)
 
 
 def _worst(rows: tuple[tuple[Result, Badge], ...]) -> Badge:

@@ -15,7 +15,7 @@ from checks.catalogue import Catalogue, load
 from checks.errors import Busy, CatalogueErrors, DataError
 from checks.journal import Journal
 from checks.model import Status
-from checks.site import publish as publishing
+from checks.site import kept
 from checks.site.macros import macros
 from checks.site.publish import Published, current, publish
 from tests.site.project import small_project
@@ -23,7 +23,7 @@ from tests.site.project import small_project
 pytestmark = pytest.mark.slow
 
 
-def stub_build(root: Path, to: Path) -> None:
+def stub_build(root: Path, to: Path, _newest: int = 0) -> None:
     """A skeleton of one page, for tests that are about swapping and not about MkDocs."""
     shutil.copyfile(root / "mkdocs.yml", to / "mkdocs.txt")
     (to / "index.html").write_text('<body><span data-live="publication"></span>' + "x" * 20_000 + "</body>")
@@ -110,7 +110,7 @@ def test_a_broken_page_leaves_the_site(
     """A page that cannot be built is named with line, reason and remedy, and readers keep the publication that they have."""
     to = tmp_path / "public"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(publishing, "build_skeleton", stub_build)
+        patch.setattr(kept, "build_skeleton", stub_build)
         publish(catalogue, journal, to, now)
     before = (to / "current" / "index.html").read_bytes()
     small_project(catalogue.root, docs__index=f"---\ntitle: Home\n---\n\n# Home\n\n{written}\n")
@@ -155,7 +155,7 @@ def test_a_broken_catalogue_leaves_the_site(catalogue: Catalogue, journal: Journ
     """Broken YAML is refused with file, line and column, also by the build itself; the site stays."""
     to = tmp_path / "public"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(publishing, "build_skeleton", stub_build)
+        patch.setattr(kept, "build_skeleton", stub_build)
         publish(catalogue, journal, to, now)
     before = (to / "current").resolve()
     broken = catalogue.root / "docs/systems/shop/system.yml"
@@ -171,7 +171,7 @@ def test_three_publications_are_kept(
     catalogue: Catalogue, journal: Journal, now: datetime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Numbers go up, the newest is current, three stay, and what a killed publisher left is cleared away."""
-    monkeypatch.setattr(publishing, "build_skeleton", stub_build)
+    monkeypatch.setattr(kept, "build_skeleton", stub_build)
     to = tmp_path / "public"
     (to / "publications" / ".building-killed").mkdir(parents=True)
     numbers = [publish(catalogue, journal, to, now).number for _ in range(5)]
@@ -196,7 +196,7 @@ def test_readers_see_one_publication_or_the_next(
     catalogue: Catalogue, journal: Journal, now: datetime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever reads throughout twenty swaps never misses the page, never gets half of it, and never goes back in time."""
-    monkeypatch.setattr(publishing, "build_skeleton", stub_build)
+    monkeypatch.setattr(kept, "build_skeleton", stub_build)
     to = tmp_path / "public"
     publish(catalogue, journal, to, now)
     seen: list[int] = []

@@ -1,4 +1,5 @@
-/* Ages are worked out here, in the reader's browser: a page left open, or a site whose scheduler has died, turns stale by itself. */
+/* Ages are worked out here, in the reader's browser: a page left open, or a site whose scheduler has died, turns stale by itself.
+   A page that is served also follows the site's status.json, and takes the figures of the next publication when there is one. */
 (() => {
   "use strict"
 
@@ -32,7 +33,7 @@
     if (use) use.setAttribute("href", "#pb-stale")
     const word = element.querySelector(".pb-word")
     if (word) {
-      write(word, "Stale")
+      write(word, element.dataset.staleWord || "Stale")
       word.classList.remove("pb-hidden")
     }
     const box = element.closest(".pb-tick")?.querySelector(".pb-box-ticked")
@@ -55,6 +56,17 @@
       write(element, `, ${age(Date.parse(element.dataset.at), now)}`)
     for (const element of document.querySelectorAll(".pb-span[data-since]"))
       write(element, `, ${short((now - Date.parse(element.dataset.since)) / 1000)}`)
+    for (const element of document.querySelectorAll(".pb-due[data-due]")) {
+      const left = (Date.parse(element.dataset.due) - now) / 1000
+      element.classList.toggle("pb-overdue", left < 0)
+      let said = element.querySelector(".pb-left")
+      if (!said) {
+        said = document.createElement("span")
+        said.className = "pb-left"
+        element.append(said)
+      }
+      write(said, left < 0 ? `, ${short(-left)} late` : `, ${short(left)} left`)
+    }
   }
 
   /* What the theme leaves without a name, or out of the keyboard's reach. */
@@ -63,9 +75,96 @@
     for (const wrap of document.querySelectorAll(".md-typeset__scrollwrap:not([tabindex])")) wrap.tabIndex = 0
   }
 
+  /* What was built into this page, before the theme's scripts decorate it: its live elements, and the text around them. */
+  const LIVE = "[data-live]"
+  const ARTICLE = ".md-content__inner"
+  const inside = root => [...root.querySelectorAll(LIVE)].filter(element => !element.parentElement.closest(LIVE))
+
+  function textAround(root) {
+    const article = root.querySelector(ARTICLE)
+    if (!article) return null
+    const copy = article.cloneNode(true)
+    for (const element of copy.querySelectorAll(LIVE)) element.replaceChildren()
+    return copy.innerHTML
+  }
+
+  let around = textAround(document)
+  let filled = inside(document).map(element => element.innerHTML)
+
+  /* Puts fresh content into an element; what the reader had open stays open, and the keyboard stays where it was. */
+  function put(element, fresh) {
+    const open = [...element.querySelectorAll("details")].map(one => one.open)
+    const active = element.contains(document.activeElement) ? document.activeElement : null
+    const links = [...element.querySelectorAll("a, summary, [tabindex]")]
+    const at = active ? links.indexOf(active) : -1
+    element.replaceChildren(...document.importNode(fresh, true).childNodes)
+    const details = [...element.querySelectorAll("details")]
+    if (details.length === open.length) details.forEach((one, index) => (one.open = open[index]))
+    if (at >= 0) [...element.querySelectorAll("a, summary, [tabindex]")][at]?.focus({ preventScroll: true })
+  }
+
+  /* All that is live on a page comes from one document of one publication, in one go. */
+  function take(fresh) {
+    const here = inside(document)
+    const there = inside(fresh)
+    const same = here.length === there.length && here.every((one, index) => one.dataset.live === there[index].dataset.live)
+    if (same && textAround(fresh) === around) {
+      there.forEach((one, index) => {
+        if (one.innerHTML !== filled[index]) put(here[index], one)
+      })
+    } else {
+      // The text has changed, too: the whole article is taken, so that no figure stands in a sentence of another publication.
+      const [article, other] = [document, fresh].map(root => root.querySelector(ARTICLE))
+      if (!article || !other) return
+      article.replaceChildren(...document.importNode(other, true).childNodes)
+      const outside = root => inside(root).filter(one => !one.closest(ARTICLE))
+      const [mine, theirs] = [outside(document), outside(fresh)]
+      if (mine.length === theirs.length) mine.forEach((one, index) => put(one, theirs[index]))
+      document.title = fresh.title
+    }
+    around = textAround(fresh)
+    filled = there.map(element => element.innerHTML)
+    reach()
+    tick()
+  }
+
+  const FOLLOW = 30_000
+  let seen = null
+  let asking = false
+
+  async function ask(address) {
+    const answer = await fetch(address, { cache: "no-cache", credentials: "same-origin" })
+    return answer.ok ? answer : null
+  }
+
+  async function follow() {
+    const link = document.querySelector("a[data-publication]")
+    if (asking || !link || document.hidden || navigator.onLine === false) return
+    asking = true
+    try {
+      const status = await ask(link.href)
+      const number = status && (await status.json()).publication
+      if (!number || number === seen) return
+      const page = await ask(location.href.split("#")[0])
+      // A page that is gone is left as it is, and turns stale by itself.
+      if (page && !document.hidden) take(new DOMParser().parseFromString(await page.text(), "text/html"))
+      if (page) seen = number
+    } catch {
+      // Nobody answers: what is shown turns stale by itself, and the next try is soon.
+    } finally {
+      asking = false
+    }
+  }
+
   reach()
   addEventListener("load", reach)
   tick()
   setInterval(tick, TICK)
   document.addEventListener("visibilitychange", tick)
+  // From the file system there is nobody to ask.
+  if (location.protocol !== "file:") {
+    setInterval(follow, FOLLOW)
+    document.addEventListener("visibilitychange", follow)
+    addEventListener("online", follow)
+  }
 })()

@@ -1,0 +1,205 @@
+"""The skeleton of a site, kept from one publication to the next: MkDocs builds again only when what it builds from has changed.
+
+Beside the pages lies an index of them: a digest of each file, and where in it the empty live elements are.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from checks.errors import DataError
+from checks.site import live, sources
+from checks.site.complaint import complaint
+
+if TYPE_CHECKING:
+    from checks.catalogue import Catalogue
+
+_KEPT = 2
+_INDEX = "index.json"
+_SITE = "site"
+_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What tells that a file is as it was written: its size, and when it was changed."""
+
+    size: int
+    changed_ns: int
+
+    @classmethod
+    def of(cls, path: Path) -> Stamp | None:
+        """The stamp of a file; ``None`` where there is none."""
+        try:
+            seen = path.lstat()
+        except OSError:
+            return None
+        return cls(seen.st_size, seen.st_mtime_ns)
+
+
+@dataclass(frozen=True, slots=True)
+class KeptFile:
+    """One file of a skeleton.
+
+    Attributes:
+        spots: its empty live elements.
+        body: where, in bytes, what stands in ``<body>`` begins; 0 where nothing is filled.
+
+    """
+
+    digest: str
+    stamp: Stamp
+    spots: tuple[live.Spot, ...] = ()
+    body: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Skeleton:
+    """A built skeleton; `files` by their address on the site."""
+
+    site: Path
+    files: Mapping[str, KeptFile]
+
+    def whole(self, address: str) -> bool:
+        """Whether a file is still as it was built."""
+        return Stamp.of(self.site / address) == self.files[address].stamp
+
+
+@contextmanager
+def skeleton(catalogue: Catalogue) -> Iterator[Skeleton]:
+    """The project's skeleton: the one that is kept, where nothing that it is built from has changed; else built now.
+
+    Raises:
+        DataError: MkDocs refuses; the message is what it says.
+
+    """
+    home = catalogue.settings.state / "skeleton"
+    home.mkdir(parents=True, exist_ok=True)
+    with (home / ".lock").open("a", encoding="utf-8") as held:
+        # Another publication of this project, to another folder, waits for its turn.
+        fcntl.flock(held, fcntl.LOCK_EX)
+        seen = sources.read(catalogue, home / "sources.json")
+        folder = home / (seen.key or "unknown")[:32]
+        found = _open(folder) if seen.key else None
+        if found is None:
+            found = _build(catalogue, folder, seen)
+        os.utime(folder)
+        _forget(home)
+        yield found
+        if seen.key is None:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def build_skeleton(root: Path, to: Path, newest: int = 0) -> None:
+    """Build the project's pages with MkDocs, strictly, their live elements left empty.
+
+    Args:
+        root: the project's folder.
+        to: an existing folder; what it holds is replaced.
+        newest: when its text was last changed, seconds since 1970; the time that pages are told to be of.
+
+    Raises:
+        DataError: MkDocs refuses; the message is what it says.
+
+    """
+    # A process of its own: mkdocs-macros ends the interpreter when a macro fails, and MkDocs keeps global state.
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-P",
+            "-m",
+            "mkdocs",
+            "build",
+            "--strict",
+            "--config-file",
+            str(root / "mkdocs.yml"),
+            "--site-dir",
+            str(to),
+        ],
+        cwd=root,
+        env={
+            "SOURCE_DATE_EPOCH": str(newest),
+            **os.environ,
+            "NO_MKDOCS_2_WARNING": "1",
+            "PYTHONDONTWRITEBYTECODE": "1",
+        },
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+    if done.returncode:
+        raise DataError(
+            f"the site cannot be built; what is published stays\n{complaint(done.stderr + done.stdout, root)}",
+            remedy="mend what is named, and publish again",
+        )
+
+
+def _build(catalogue: Catalogue, folder: Path, seen: sources.Sources) -> Skeleton:
+    aside = folder.with_name(f".{folder.name}-{os.getpid()}")
+    shutil.rmtree(aside, ignore_errors=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    site = aside / _SITE
+    site.mkdir(parents=True)
+    try:
+        build_skeleton(catalogue.root, site, seen.newest)
+        files = {path.relative_to(site).as_posix(): _looked_at(path) for path in sorted(site.rglob("*")) if path.is_file()}
+        same = sources.read(catalogue, folder.parent / "sources.json").key == seen.key
+        # What was changed while it was built may or may not be in it, so this one is not found again.
+        index = {"format": _FORMAT if same else 0, "files": {address: _noted(file) for address, file in files.items()}}
+        (aside / _INDEX).write_text(json.dumps(index), encoding="utf-8")
+        aside.rename(folder)
+    except BaseException:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise
+    return Skeleton(folder / _SITE, files)
+
+
+def _open(folder: Path) -> Skeleton | None:
+    try:
+        index = json.loads((folder / _INDEX).read_text(encoding="utf-8"))
+        if index["format"] != _FORMAT:
+            return None
+        found = Skeleton(folder / _SITE, {address: _recalled(noted) for address, noted in index["files"].items()})
+    except (OSError, ValueError, KeyError, TypeError, IndexError):
+        return None
+    return found if all(found.whole(address) for address in found.files) else None
+
+
+def _looked_at(path: Path) -> KeptFile:
+    content = path.read_bytes()
+    stamp = Stamp.of(path)
+    if stamp is None:
+        raise FileNotFoundError(str(path))
+    digest = hashlib.sha256(content).hexdigest()
+    if path.suffix != ".html":
+        return KeptFile(digest, stamp)
+    spots, body = live.spots(content)
+    return KeptFile(digest, stamp, spots, body)
+
+
+def _noted(file: KeptFile) -> list[Any]:
+    spots = [[spot.start, spot.end, spot.tag, spot.written] for spot in file.spots]
+    return [file.digest, file.stamp.size, file.stamp.changed_ns, file.body, spots]
+
+
+def _recalled(noted: list[Any]) -> KeptFile:
+    digest, size, changed_ns, body, spots = noted
+    return KeptFile(digest, Stamp(size, changed_ns), tuple(live.Spot(*spot) for spot in spots), body)
+
+
+def _forget(home: Path) -> None:
+    kept = sorted((path for path in home.iterdir() if path.is_dir()), key=lambda path: path.stat().st_mtime, reverse=True)
+    for old in kept[_KEPT:]:
+        shutil.rmtree(old, ignore_errors=True)

@@ -1,0 +1,86 @@
+"""What a publisher notes about a publication, so that the next one writes only what would differ."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from checks.site import sources
+from checks.site.kept import Stamp
+
+if TYPE_CHECKING:
+    from checks.site.facts import Facts
+
+_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """One file that was made from facts.
+
+    Attributes:
+        made_of: a digest of what it was made of beside facts.
+        facts: a digest of the facts that it was made of.
+        paths: which facts those are; see `checks.site.watch`.
+        stamp: of the file as it was written.
+
+    """
+
+    made_of: str
+    facts: str
+    paths: tuple[tuple[str, ...], ...]
+    stamp: Stamp
+
+
+@dataclass(slots=True)
+class Manifest:
+    """A publication as its publisher knows it.
+
+    Attributes:
+        key: a digest of what every page depends on: the programs, what is declared, for whom it is shown.
+        files: what was made from facts, by address.
+        linked: by runbook, the mark of its runs, and which evidence they have.
+        assets: the files whose addresses carry a digest, which the pages of this publication load.
+
+    """
+
+    key: str
+    files: dict[str, Written] = field(default_factory=dict)
+    linked: dict[str, tuple[str, dict[str, str]]] = field(default_factory=dict)
+    assets: list[str] = field(default_factory=list)
+
+    def write(self, path: Path) -> None:
+        """Write it, whole or not at all."""
+        files = {address: [w.made_of, w.facts, w.paths, w.stamp.size, w.stamp.changed_ns] for address, w in self.files.items()}
+        said = {"format": _FORMAT, "key": self.key, "files": files, "linked": self.linked, "assets": self.assets}
+        aside = path.with_name(f".{path.name}")
+        aside.write_text(json.dumps(said), encoding="utf-8")
+        aside.replace(path)
+
+
+def read(path: Path) -> Manifest:
+    """Read a manifest; an empty one where it is missing or not ours."""
+    try:
+        said: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if said["format"] != _FORMAT:
+            return Manifest("")
+        files = {
+            address: Written(made_of, facts, tuple(tuple(one) for one in paths), Stamp(size, changed_ns))
+            for address, (made_of, facts, paths, size, changed_ns) in said["files"].items()
+        }
+        linked = {slug: (str(mark), dict(runs)) for slug, (mark, runs) in said["linked"].items()}
+        return Manifest(said["key"], files, linked, list(said["assets"]))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return Manifest("")
+
+
+def key_of(facts: Facts) -> str:
+    """A digest of what every page of a publication depends on, whatever it reads of the journal."""
+    catalogue = facts.catalogue
+    declared = (catalogue.systems, catalogue.runbooks, catalogue.incidents, catalogue.checklists)
+    shown = (catalogue.settings.site_name, str(facts.zone), facts.environment, facts.preview)
+    return hashlib.sha256("\n".join([sources.programs(), repr(shown), repr(declared)]).encode()).hexdigest()

@@ -1,0 +1,26 @@
+"""The sitemap that MkDocs writes, with the day of the publication: its pages show what was known on that day."""
+
+from __future__ import annotations
+
+import gzip
+import re
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_DAY = re.compile(rb"<lastmod>[^<]*</lastmod>")
+
+
+def date(site: Path, now: datetime) -> None:
+    """Date every page of a site's sitemap, where there is one."""
+    plain, packed = site / "sitemap.xml", site / "sitemap.xml.gz"
+    if not plain.is_file():
+        return
+    day = f"<lastmod>{now.astimezone(UTC):%Y-%m-%d}</lastmod>".encode()
+    content = _DAY.sub(day, plain.read_bytes())
+    # The files are the skeleton's own until now, and are replaced instead of being written into.
+    for path, written in ((plain, content), (packed, gzip.compress(content, mtime=0))):
+        path.unlink(missing_ok=True)
+        path.write_bytes(written)

@@ -1,0 +1,193 @@
+"""Writing a publication: what is as it was is linked from the one before, and only what differs is made anew.
+
+The result is the same, byte for byte, as when everything is made anew.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from checks.site import fill, fragments, manifest, own_files
+from checks.site.kept import Stamp
+from checks.site.manifest import Manifest, Written
+from checks.site.watch import Tokens, token, watched
+
+if TYPE_CHECKING:
+    from checks.site.facts import Facts
+    from checks.site.kept import KeptFile, Skeleton
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """The publication that readers see while the next one is written; its folder is ``None`` where there is none."""
+
+    folder: Path | None = None
+    manifest: Manifest = field(default_factory=lambda: Manifest(""))
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """How much was written: pages with figures and pages of evidence, and how many of both differ from before."""
+
+    pages: int
+    evidence: int
+    rewritten: int
+
+
+def evidence_page(digest: str, run_ids: Iterable[str], facts: Facts) -> bytes:
+    """The page of an executed notebook."""
+    runs = [facts.by_id[run_id] for run_id in run_ids]
+    return fragments.evidence_page(facts, digest, facts.archive.get(digest), runs).encode()
+
+
+def write_evidence(facts: Facts, to: Path) -> None:
+    """Write ``evidence/<digest>.html`` for every run that a page may link to, whatever is there already."""
+    runs: dict[str, list[str]] = {}
+    for run_id, run in facts.by_id.items():
+        if run.evidence and facts.archive.holds(run.evidence):
+            runs.setdefault(run.evidence, []).append(run_id)
+    (to / "evidence").mkdir(parents=True, exist_ok=True)
+    for digest, ids in runs.items():
+        (to / "evidence" / f"{digest}.html").write_bytes(evidence_page(digest, sorted(ids), facts))
+
+
+class Writer:
+    """Writes one publication into an empty folder.
+
+    Args:
+        to: the folder.
+        facts: what is shown.
+        before: what may be linked from.
+
+    """
+
+    def __init__(self, to: Path, facts: Facts, before: Before) -> None:
+        self._to = to
+        self._facts = facts
+        self._tokens = Tokens(facts)
+        self.manifest = Manifest(manifest.key_of(facts))
+        same = before.folder is not None and before.manifest.key == self.manifest.key
+        self._before = before if same else Before()
+        self._made: set[Path] = set()
+
+    def pages(self, skeleton: Skeleton) -> tuple[int, int]:
+        """Write every file of a skeleton, its live elements filled.
+
+        Returns:
+            how many pages have figures, and how many of them were made anew.
+
+        """
+        anew: list[tuple[str, KeptFile]] = []
+        count = 0
+        for address, file in skeleton.files.items():
+            if not file.spots:
+                self._link(skeleton.site / address, address)
+                continue
+            count += 1
+            if not self._reuse(address, file.digest):
+                anew.append((address, file))
+        self._look_at(anew)
+        for address, file in anew:
+            content = (skeleton.site / address).read_bytes()
+            self._make(address, file.digest, partial(fill.fill_spots, content, file.spots, file.body, address))
+        self.manifest.assets = sorted(address for address in skeleton.files if address.startswith(f"{own_files.FOLDER}/"))
+        return count, len(anew)
+
+    def evidence(self) -> tuple[int, int]:
+        """Write ``evidence/<digest>.html`` for every run that a page may link to.
+
+        Returns:
+            how many there are, and how many of them were made anew.
+
+        """
+        runs: dict[str, list[str]] = {}
+        for run_id, digest in self._linked().items():
+            if self._facts.archive.stamp(digest):
+                runs.setdefault(digest, []).append(run_id)
+        anew = []
+        for digest, ids in runs.items():
+            if not self._reuse(f"evidence/{digest}.html", token(sorted(ids))):
+                anew.append(digest)
+        self._facts.by_id.need(run_id for digest in anew for run_id in runs[digest])
+        for digest in anew:
+            ids = sorted(runs[digest])
+            self._make(f"evidence/{digest}.html", token(ids), partial(evidence_page, digest, ids))
+        return len(runs), len(anew)
+
+    def keep_assets(self, others: Iterable[tuple[Path, Manifest]]) -> None:
+        """Keep what the pages of other publications load, for readers who have just got one of those."""
+        for folder, said in others:
+            for address in said.assets:
+                if (folder / address).is_file() and not (self._to / address).exists():
+                    self._link(folder / address, address)
+
+    def _linked(self) -> dict[str, str]:
+        """The evidence of each run that a page may link to; of a runbook whose runs are as they were it is known."""
+        facts, found = self._facts, dict[str, str]()
+        changed = []
+        for slug in facts.catalogue.runbooks:
+            mark = facts.runs.version(slug)
+            known = self._before.manifest.linked.get(slug)
+            if known and known[0] == mark:
+                self.manifest.linked[slug] = known
+                found |= known[1]
+            else:
+                changed.append((slug, mark))
+        facts.runs.need(slug for slug, _ in changed)
+        for slug, mark in changed:
+            those = {run.id: run.evidence for run in facts.runs[slug] if run.evidence}
+            self.manifest.linked[slug] = (mark, those)
+            found |= those
+        others = facts.by_id.others - found.keys()
+        facts.by_id.need(others)
+        return found | {run.id: run.evidence for id_ in others if (run := facts.by_id.get(id_)) and run.evidence}
+
+    def _reuse(self, address: str, made_of: str) -> bool:
+        known = self._before.manifest.files.get(address)
+        folder = self._before.folder
+        if known is None or folder is None or known.made_of != made_of or Stamp.of(folder / address) != known.stamp:
+            return False
+        if self._tokens.digest(known.paths) != known.facts:
+            return False
+        self._link(folder / address, address)
+        self.manifest.files[address] = known
+        return True
+
+    def _make(self, address: str, made_of: str, make: Callable[[Facts], bytes]) -> None:
+        facts, noted = watched(self._facts)
+        content = make(facts)
+        path = self._ready(address)
+        path.write_bytes(content)
+        stamp = Stamp.of(path)
+        if stamp is not None:
+            paths = tuple(sorted(noted))
+            self.manifest.files[address] = Written(made_of, self._tokens.digest(paths), paths, stamp)
+
+    def _look_at(self, pages: Iterable[tuple[str, KeptFile]]) -> None:
+        """Read what the pages of whole systems will show in a few questions."""
+        names = {spot.place.argument.partition("#")[0].partition("/")[0] for _, file in pages for spot in file.spots}
+        self._facts.look_at([name for name in self._facts.catalogue.systems if name in names])
+
+    def _link(self, source: Path, address: str) -> None:
+        path = self._ready(address)
+        try:
+            os.link(source, path)
+        except OSError as error:
+            # Some file systems have no links, none has them to another one, and a file may have only so many.
+            if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EOPNOTSUPP):
+                raise
+            shutil.copy2(source, path)
+
+    def _ready(self, address: str) -> Path:
+        path = self._to / address
+        if path.parent not in self._made:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._made.add(path.parent)
+        return path
