@@ -54,7 +54,8 @@ def find_in_history(
         places = Places(system, catalogue.root)
         for metric in system.metrics.values():
             had = set(seen.get(metric.slug, ()))
-            if metric.probe.get("select") and had and metric.slug not in measured:
+            # Of a metric that `needs:` samples, values that rest on too few are not kept.
+            if metric.probe.get("select") and not metric.needs and had and metric.slug not in measured:
                 yield Finding(
                     places.of(metric.name, "probe", "select"),
                     f"{metric.name}: `{metric.probe['select']}` has never matched in {environment}",

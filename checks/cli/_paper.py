@@ -12,11 +12,16 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from checks.cli._shared import Workspace
-    from checks.judge.paper import Drawn, Rejudged
+    from checks.judge.paper import Rejudged
+    from checks.judge.plot import Drawn
     from checks.judge.windows import Sample
     from checks.model import Limit, Metric
 
-_WIDTH = 60
+_WIDTH = 72
+_NARROWEST = 20
+_LEFT = 14  # the scale's figures, the axis and a space
+_DAYS_FROM = 2 * 86400  # of a span this long the days are shown, of a shorter one the hours
+_COLOURS = {"!": "bold red", "?": "magenta"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +30,7 @@ class Trial:
 
     Attributes:
         judged: each limit under its name: ``proposed``, then ``warning`` and ``critical`` as declared today.
+        leave: the condition by which the proposed limit's status is left, where the metric declares one.
 
     """
 
@@ -33,18 +39,18 @@ class Trial:
     judged: dict[str, Rejudged]
     since: datetime
     now: datetime
+    leave: Limit | None = None
 
     @property
     def within(self) -> list[Sample]:
         """The values that were judged; the others are history only."""
         return [sample for sample in self.samples if self.since <= sample[0] <= self.now]
 
-    @property
-    def drawn(self) -> Drawn | None:
+    def drawn(self, width: int) -> Drawn | None:
         """The plot; ``None`` where nothing was measured."""
-        from checks.judge.paper import draw
+        from checks.judge.plot import draw
 
-        return draw(self.metric, self.samples, list(self.judged.values()), self.since, self.now, _WIDTH)
+        return draw(self.metric, self.samples, list(self.judged.values()), self.since, self.now, width)
 
 
 def parse_since(text: str) -> timedelta:
@@ -76,16 +82,19 @@ def tried(place: Workspace, metric: Metric, proposed: Limit, back: timedelta, no
 
     metric = with_settings(metric, resolve(place.catalogue.systems[metric.system], place.environment, place.variables))
     since = now - back
-    today = {"warning": metric.warning, "critical": metric.critical}
-    limits = {"proposed": proposed} | {name: limit for name, limit in today.items() if limit and limit.operator not in PATTERNS}
-    earliest = min(lookback(metric, limit, since) for limit in limits.values())
+    # Were the proposed limit declared in place of the graver one of today, that one's condition to leave would stay.
+    leave = metric.leave_critical if metric.critical else metric.leave_warning
+    limits = {"proposed": (proposed, leave)}
+    today = {"warning": (metric.warning, metric.leave_warning), "critical": (metric.critical, metric.leave_critical)}
+    limits |= {name: (limit, left) for name, (limit, left) in today.items() if limit and limit.operator not in PATTERNS}
+    earliest = min(lookback(metric, limit, since, left) for limit, left in limits.values())
     samples = _observations(place, metric, earliest)
     try:
-        judged = {name: rejudge(metric, limit, samples, since, now) for name, limit in limits.items()}
+        judged = {name: rejudge(metric, limit, samples, since, now, left) for name, (limit, left) in limits.items()}
     except DataError as error:
         error.where = error.where or f"--against for {metric.slug}"
         raise
-    return Trial(metric, samples, judged, since, now)
+    return Trial(metric, samples, judged, since, now, leave)
 
 
 def _observations(place: Workspace, metric: Metric, earliest: datetime) -> Sequence[Sample]:
@@ -112,6 +121,11 @@ def told(trial: Trial) -> list[str]:
     if covered < 0.9 * (trial.now - trial.since):
         has = format_value(int(covered.total_seconds()), "s")
         notes.append(f"too little history: {asked} were asked for, and the first value is {has} old")
+    if trial.leave is not None:
+        notes.append(f"proposed: left as today, by {trial.leave.text}")
+    if trial.metric.stay is not None:
+        kept = format_value(int(trial.metric.stay.total_seconds()), "s")
+        notes.append(f"each is kept for {kept} at least, as the metric declares (stay)")
     if len(trial.samples) >= LONGEST:
         notes.append(f"only the latest {LONGEST:,} values were read")
     for name, one in trial.judged.items():
@@ -153,7 +167,7 @@ def print_trial(trial: Trial) -> None:
     headings = ("limit", "is", "samples", "unknown", "breaks", "share", "episodes", "longest", "first break", "last break")
     print(f"{trial.metric.slug}: {trial.metric.title}, {_at(trial.since)} to {_at(trial.now)}")
     print_table(headings, [_row(name, one) for name, one in trial.judged.items()], {"proposed": "bold"})
-    if (drawn := trial.drawn) is not None:
+    if (drawn := trial.drawn(_width(trial))) is not None:
         print()
         _print_plot(trial, drawn)
     for note in told(trial):
@@ -178,21 +192,65 @@ def _print_plot(trial: Trial, drawn: Drawn) -> None:
     from rich.text import Text
 
     from checks.cli._shared import console
-    from checks.judge import format_value
 
     target = console()
+    labels = _labels(trial, drawn)
+    width = max(len(text) for text in (*(left for left, _ in labels), *trial.judged))
+    tops, whys = drawn.rows, drawn.marks[0]
+    for row, (left, right) in enumerate(labels):
+        line = Text(f"{left:>{width}} ┤", "dim")
+        for at, character in enumerate(tops[row]):
+            # A limit is a line behind the values.
+            behind = character == " " and right
+            colour = "yellow" if behind else _COLOURS.get(whys[at], "green") if character not in " ·" else "dim"
+            line.append("╌" if behind else character, colour)
+        target.print(line.append(f" {right}" if right else "", "yellow"), soft_wrap=True)
+    target.print(Text(" " * width + " └" + _axis(drawn, trial), "dim"), soft_wrap=True)
+    for (name, one), marks in zip(trial.judged.items(), drawn.marks, strict=True):
+        line = Text(f"{name:>{width}}  ")
+        for mark in marks:
+            line.append(mark, _COLOURS.get(mark, ""))
+        target.print(line.append(f" {one.limit.text}", "dim"), soft_wrap=True)
+    target.print(Text(" " * width + "  ! breaks, ? unknown, · nothing measured; times in UTC", "dim"), soft_wrap=True)
+
+
+def _width(trial: Trial) -> int:
+    """How wide the plot is: on a terminal, as wide as fits beside the limits' texts."""
+    from checks.cli._shared import console
+
+    target = console()
+    if not target.is_terminal:
+        return _WIDTH
+    beside = _LEFT + max(len(f"{name} {one.limit.text}") for name, one in trial.judged.items())
+    return max(_NARROWEST, min(_WIDTH, target.width - beside))
+
+
+def _labels(trial: Trial, drawn: Drawn) -> list[tuple[str, str]]:
+    """What stands left and right of each row: the scale, and the limits whose bounds lie in it."""
+    from checks.judge import format_value
+
     unit = trial.metric.unit
-    width = max(len(name) for name in (*trial.judged, "values"))
-    broken = drawn.marks[0]
-    line = Text()
-    for character, mark in zip(drawn.line, broken, strict=True):
-        line.append(character, {"!": "red", "?": "magenta"}.get(mark, "green" if character != "·" else "dim"))
-    target.print(Text(f"{'values'.ljust(width)}  ") + line)
-    for (name, one), marks, level in zip(trial.judged.items(), drawn.marks, drawn.levels, strict=True):
-        at = f" (at {level})" if level else ""
-        target.print(Text(f"{name.ljust(width)}  {marks}  {one.limit.text}{at}"))
-    scale = f"{format_value(drawn.low, unit)} to {format_value(drawn.high, unit)}"
-    target.print(Text(f"{''.ljust(width)}  {scale}; ! breaks, ? unknown, · nothing measured", "dim"))
+    rows = [["", ""] for _ in drawn.rows]
+    rows[0][0], rows[-1][0] = format_value(drawn.high, unit), format_value(drawn.low, unit)
+    for (name, one), bounds in zip(trial.judged.items(), drawn.bounds, strict=True):
+        for row, bound in bounds:
+            said = f"{name} {one.limit.text}"
+            rows[row][1] = f"{rows[row][1]}, {said}" if rows[row][1] else said
+            if row not in (0, len(rows) - 1):
+                rows[row][0] = format_value(bound, unit)
+    return [(left, right) for left, right in rows]
+
+
+def _axis(drawn: Drawn, trial: Trial) -> str:
+    """The round times, each beginning at its column; what does not fit is left out."""
+    daily = (trial.now - trial.since).total_seconds() > _DAYS_FROM
+    width = len(drawn.rows[0])
+    line = ""
+    for column, moment in drawn.ticks:
+        text = f"┴ {moment:%d %b}" if daily else f"┴ {moment:%H:%M}"
+        if column >= len(line) and column + len(text) <= width:
+            line = line.ljust(column, "─") + text + " "
+    return line.ljust(width, "─")[:width]
 
 
 def _at(moment: datetime) -> str:

@@ -41,7 +41,8 @@ def judge(metric: Metric, observation: Observation | Unmeasured, now: datetime, 
     Returns:
         The result: the worst of its limits (critical > unknown > warning > ok); unknown if nothing was measured, the value
         is no finite number, its unit cannot be compared, it rests on too few samples, lies in no band, or the metric has
-        no limit.
+        no limit. A value that is no number or rests on too few samples is told in the reason, and is not the result's: it
+        never becomes a part of the metric's history.
 
     """
     verdict = _verdict(metric, observation, now, history)
@@ -52,7 +53,7 @@ def judge(metric: Metric, observation: Observation | Unmeasured, now: datetime, 
         status=verdict.status,
         reason=verdict.reason,
         judged_at=now,
-        observation=_recorded(observation),
+        observation=_recorded(metric, observation),
         warning=metric.warning.text if metric.warning else None,
         critical=metric.critical.text if metric.critical else None,
         baseline=verdict.baseline,
@@ -67,7 +68,7 @@ def _verdict(metric: Metric, observation: Observation | Unmeasured, now: datetim
     levels = levels_of(metric)
     if not levels:
         return _Verdict(Status.UNKNOWN, "no limit is declared, so nothing says whether this is well")
-    if metric.needs and (observation.samples is None or observation.samples < metric.needs):
+    if _is_thin(metric, observation):
         rests = "nobody counted how many it rests on" if observation.samples is None else f"rests on {observation.samples:,}"
         return _Verdict(Status.UNKNOWN, f"{_shown(observation, [])} needs {metric.needs:,} samples, {rests}")
     try:
@@ -88,10 +89,15 @@ def _verdict(metric: Metric, observation: Observation | Unmeasured, now: datetim
     return verdict
 
 
-def _recorded(observation: Observation | Unmeasured) -> Observation | None:
-    if isinstance(observation, Unmeasured) or not math.isfinite(observation.value):
+def _recorded(metric: Metric, observation: Observation | Unmeasured) -> Observation | None:
+    """What is kept of an observation; what is no value of the metric must not become a part of its history."""
+    if isinstance(observation, Unmeasured) or not math.isfinite(observation.value) or _is_thin(metric, observation):
         return None
     return replace(observation, past=()) if observation.past else observation
+
+
+def _is_thin(metric: Metric, observation: Observation) -> bool:
+    return metric.needs > 0 and (observation.samples is None or observation.samples < metric.needs)
 
 
 def _with_past(metric: Metric, observation: Observation, history: Sequence[Sample]) -> Sequence[Sample]:

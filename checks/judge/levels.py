@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -125,40 +124,82 @@ def _told(limit: Limit, seen: windows.Seen, baseline: BaselineUsed | None) -> Fi
 
 
 def _replayed(metric: Metric, level: Level, samples: Samples, text: str, now: datetime, baseline: BaselineUsed | None) -> Finding:
-    """Follow a level through the samples: it is left only by its own condition, and after its minimum stay.
-
-    Before the first sample nobody knows whether it was entered, so both are followed until a sample settles it.
-    """
-    recent: Sequence[windows.Sample] = samples[-_LONGEST_REPLAY:]
-    skipped = len(samples) - len(recent)
-    inside: datetime | None = recent[0][0]
-    outside = True
+    """Follow a level through the latest samples up to now."""
     windowed = any(limit.span for limit in (level.limit, level.leave) if limit is not None)
-    latest = Finding(Broken.UNKNOWN)
-    for number, (moment, _) in enumerate(recent, start=skipped + 1):
+    skipped = max(0, len(samples) - _LONGEST_REPLAY)
+    followed = Follower(metric, level)
+    found = Finding(Broken.UNKNOWN)
+    for number, (moment, _) in enumerate(samples[skipped:], start=skipped + 1):
         at = now if number == len(samples) else moment
         past = samples[:number] if windowed else samples[max(0, number - 2) : number]
+        found = followed.after(past, text, at, baseline)
+    return found
+
+
+class Follower:
+    """A level that is followed through samples: it is left only by its own condition, and after its minimum stay.
+
+    Before the first sample nobody knows whether it was entered, so both are followed until a sample settles it.
+
+    Args:
+        metric: the metric.
+        level: its level.
+
+    """
+
+    def __init__(self, metric: Metric, level: Level) -> None:
+        self._metric = metric
+        self._level = level
+        self._inside: datetime | None = None
+        self._outside = True
+        self._unsettled = 0  # samples since one settled it
+        self._began = False
+
+    def after(self, past: Samples, text: str, at: datetime, baseline: BaselineUsed | None) -> Finding:
+        """Take the next sample.
+
+        Args:
+            past: the samples up to it, as far as the level's conditions look back; it is the last one.
+            text: the text that was measured, where the metric is one.
+            at: the time.
+            baseline: what its limits are shares of, where they are.
+
+        """
+        metric, level = self._metric, self._level
+        moment = past[-1][0]
+        if not self._began:
+            self._began, self._inside = True, moment
+        # That it was entered is forgotten after as many samples as are ever looked through.
+        self._unsettled = 0 if self._inside is None else self._unsettled + 1
+        self._outside = self._outside or self._unsettled > _LONGEST_REPLAY
         latest = condition(metric, level.limit, past, text, at, baseline)
         if latest.broken is Broken.YES:
-            inside, outside = (inside if inside and not outside else moment), False
-            continue
-        if inside is not None and moment - inside >= (metric.stay or timedelta(0)):
+            self._inside = self._inside if self._inside and not self._outside else moment
+            self._outside, self._unsettled = False, 0
+            return latest
+        if self._inside is not None and moment - self._inside >= (metric.stay or timedelta(0)):
             left = _left(metric, level, latest, past, text, at, baseline)
-            outside = outside or left is not Broken.NO
-            inside = None if left is Broken.YES else inside
+            self._outside = self._outside or left is not Broken.NO
+            if left is Broken.YES:
+                self._inside, self._unsettled = None, 0
         if latest.broken is Broken.UNKNOWN:
-            inside = inside or moment
-    if latest.broken is Broken.YES or inside is None:
-        return latest
-    until = f"until {level.leave.text}" if level.leave else ""
-    since = metric.stay and f"at least {format_value(math.ceil(metric.stay.total_seconds()), 's')}"
-    rule = " and ".join(part for part in (until, since) if part)
-    if outside and latest.broken is Broken.UNKNOWN:
-        return latest
-    if outside:
-        why = f"{level.limit.text}: kept {rule}, and no sample says whether it was broken before"
+            self._inside = self._inside or moment
+        return self._kept(latest, baseline)
+
+    def _kept(self, latest: Finding, baseline: BaselineUsed | None) -> Finding:
+        if self._inside is None:
+            return latest
+        stay = self._metric.stay
+        until = f"until {self._level.leave.text}" if self._level.leave else ""
+        since = f"at least {format_value(math.ceil(stay.total_seconds()), 's')}" if stay else ""
+        rule = " and ".join(part for part in (until, since) if part)
+        if not self._outside:
+            why = f"was broken at {self._inside:%Y-%m-%d %H:%M} UTC, and is kept {rule}"
+            return Finding(Broken.YES, why, baseline, kept=True)
+        if latest.broken is Broken.UNKNOWN:
+            return latest
+        why = f"{self._level.limit.text}: kept {rule}, and no sample says whether it was broken before"
         return Finding(Broken.UNKNOWN, why, baseline)
-    return Finding(Broken.YES, f"was broken at {inside:%Y-%m-%d %H:%M} UTC, and is kept {rule}", baseline, kept=True)
 
 
 def _left(

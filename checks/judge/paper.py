@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import bisect
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from checks.errors import DataError
-from checks.judge.comparing import drawn_bounds
+from checks.judge.baselines import baseline_of
 from checks.judge.history import needed_since
-from checks.judge.levels import Level, find
+from checks.judge.levels import Finding, Follower, Level, find
 from checks.judge.limits import PATTERNS, require_same_dimension
 from checks.judge.windows import Broken, Sample
-from checks.model import Against, Limit, Metric, Status
-
-BLOCKS = "▁▂▃▄▅▆▇█"
+from checks.model import Against, Limit, Metric, Span, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,27 +94,79 @@ class Rejudged:
         return max(self.episodes, key=lambda episode: (episode.length, episode.samples), default=None)
 
 
-def lookback(metric: Metric, limit: Limit, since: datetime) -> datetime:
+def lookback(metric: Metric, limit: Limit, since: datetime, leave: Limit | None = None) -> datetime:
     """From when on values are needed to judge by a limit from a moment on."""
-    return min(needed_since(_judged_by(metric, limit), since) or since, since)
+    return min(needed_since(_judged_by(metric, limit, leave), since) or since, since)
 
 
-def rejudge(metric: Metric, limit: Limit, samples: Sequence[Sample], since: datetime, now: datetime) -> Rejudged:
-    """Judge each sample by a limit, with the history up to it and nothing that came later.
-
-    The limit is judged by itself: `leave:`, `stay:` and `needs:` of the metric are left aside.
+def rejudge(
+    metric: Metric, limit: Limit, samples: Sequence[Sample], since: datetime, now: datetime, leave: Limit | None = None
+) -> Rejudged:
+    """Judge each sample by a limit as it would have been judged then, with the history up to it and nothing that came later.
 
     Args:
-        metric: the metric; its `every`, `series` and `baseline` are used, the settings in its baseline filled in.
+        metric: the metric; its `every`, `series`, `stay` and `baseline` are used, the settings in its baseline filled in.
+            Values that rest on fewer samples than it `needs` are in no history, so they are none of `samples`.
         limit: the limit, declared or only proposed.
         samples: the metric's values in its unit, oldest first; those before `since` are history only.
         since: the first moment that is judged.
         now: the last one.
+        leave: the condition to leave the status that the limit enters; without one it is left when it is not broken any more.
 
     Raises:
         DataError: the limit cannot judge values in the metric's unit, or is a pattern: of texts only changes are kept.
 
     """
+    for one in (limit, leave):
+        if one is not None:
+            _require_numbers(one, metric)
+    plain = _judged_by(metric, limit, leave)
+    moments = [moment for moment, _ in samples]
+    first, last = bisect.bisect_left(moments, since), bisect.bisect_right(moments, now)
+    verdicts: list[Broken] = []
+    why = ""
+    kept = leave is not None or metric.stay is not None
+    for found in (_followed if kept else _each)(plain, Level(Status.CRITICAL, limit, leave), samples, moments, first, last):
+        verdicts.append(found.broken)
+        why = found.why if found.broken is Broken.UNKNOWN else why
+    return Rejudged(limit, tuple(verdicts), tuple(moments[first:last]), why)
+
+
+def _each(
+    metric: Metric, level: Level, samples: Sequence[Sample], moments: Sequence[datetime], first: int, last: int
+) -> Iterator[Finding]:
+    for at in range(first, last):
+        start = bisect.bisect_left(moments, needed_since(metric, moments[at]) or moments[at])
+        yield find(metric, level, samples[min(start, at) : at + 1], "", moments[at])
+
+
+def _followed(
+    metric: Metric, level: Level, samples: Sequence[Sample], moments: Sequence[datetime], first: int, last: int
+) -> Iterator[Finding]:
+    """The same for a level that is kept: followed once from the oldest sample, not anew from each."""
+    relative = any(limit.against is Against.BASELINE for limit in (level.limit, level.leave) if limit is not None)
+    windows = replace(metric, stay=None, warning=level.leave, leave_critical=None)  # how far each condition looks back
+    follower = Follower(metric, level)
+    for at in range(last):
+        start = bisect.bisect_left(moments, needed_since(windows, moments[at]) or moments[at])
+        past = samples[max(0, min(start, at - 1)) : at + 1]
+        judged = level.limit.window if level.limit.span is Span.HELD else timedelta(0)
+        usual = baseline_of(metric, past, moments[at], judged) if relative else None
+        if isinstance(usual, str):
+            found = Finding(Broken.UNKNOWN, f"{level.limit.text}: {usual}")
+        else:
+            found = follower.after(past, "", moments[at], usual)
+        if at >= first:
+            yield found
+
+
+def _judged_by(metric: Metric, limit: Limit, leave: Limit | None) -> Metric:
+    relative = any(one.against is Against.BASELINE for one in (limit, leave) if one is not None)
+    alone = replace(metric, warning=None, critical=limit, green=None, baseline=metric.baseline if relative else None)
+    return replace(alone, leave_warning=None, leave_critical=leave)
+
+
+def _require_numbers(limit: Limit, metric: Metric) -> None:
     require_same_dimension(limit, metric.unit)
     if limit.operator in PATTERNS:
         raise DataError(
@@ -125,87 +175,3 @@ def rejudge(metric: Metric, limit: Limit, samples: Sequence[Sample], since: date
             found=limit.text,
             remedy="the journal keeps of each text whether it changed, and not the text: look at the runs' evidence",
         )
-    plain = _judged_by(metric, limit)
-    level = Level(Status.CRITICAL, limit)
-    moments = [moment for moment, _ in samples]
-    first, last = bisect.bisect_left(moments, since), bisect.bisect_right(moments, now)
-    verdicts: list[Broken] = []
-    why = ""
-    for at in range(first, last):
-        moment = moments[at]
-        start = bisect.bisect_left(moments, needed_since(plain, moment) or moment)
-        found = find(plain, level, samples[min(start, at) : at + 1], "", moment)
-        verdicts.append(found.broken)
-        why = found.why if found.broken is Broken.UNKNOWN else why
-    return Rejudged(limit, tuple(verdicts), tuple(moments[first:last]), why)
-
-
-@dataclass(frozen=True, slots=True)
-class Drawn:
-    """A line of blocks over time.
-
-    Attributes:
-        line: one character a stretch of time; a dot where nothing was measured.
-        marks: for each limit, one character a stretch: ``!`` where it breaks, ``?`` where nobody knows, else a blank.
-        low, high: the scale's ends, in the metric's unit.
-        levels: for each limit the block at which its bound lies; empty where it is not on the scale.
-
-    """
-
-    line: str
-    marks: tuple[str, ...]
-    low: float
-    high: float
-    levels: tuple[str, ...]
-
-
-def draw(
-    metric: Metric, samples: Sequence[Sample], judged: Sequence[Rejudged], since: datetime, now: datetime, width: int
-) -> Drawn | None:
-    """Draw values and what limits say of them, in stretches of time of one width; ``None`` where there is nothing to draw.
-
-    A stretch shows its highest value, and is marked when any of its samples is.
-
-    Raises:
-        ValueError: there is no time between `since` and `now`, or no width.
-
-    """
-    span = (now - since).total_seconds()
-    if span <= 0 or width < 1:
-        raise ValueError(f"expected a time and a width to draw in, found {span} s and {width}")
-
-    def column(moment: datetime) -> int:
-        return min(int((moment - since).total_seconds() / span * width), width - 1)
-
-    highest: dict[int, float] = {}
-    for moment, value in samples:
-        if since <= moment <= now:
-            highest[column(moment)] = max(value, highest.get(column(moment), value))
-    if not highest:
-        return None
-    bounds = [drawn_bounds(one.limit, metric.unit) for one in judged]
-    scale = [*highest.values(), *(bound for some in bounds for bound in some)]
-    low, high = min(0.0, *scale), max(scale)
-    line = "".join(_block(highest[at], low, high) if at in highest else "·" for at in range(width))
-    marks = []
-    for one in judged:
-        row = [" "] * width
-        for moment, verdict in zip(one.moments, one.verdicts, strict=True):
-            at = column(moment)
-            if verdict is Broken.YES or (verdict is Broken.UNKNOWN and row[at] == " "):
-                row[at] = "!" if verdict is Broken.YES else "?"
-        marks.append("".join(row))
-    levels = tuple("".join(_block(bound, low, high) for bound in some) for some in bounds)
-    return Drawn(line, tuple(marks), low, high, levels)
-
-
-def _block(value: float, low: float, high: float) -> str:
-    # Halves, because the difference of two huge numbers may be no number.
-    share = (value / 2 - low / 2) / (high / 2 - low / 2) if high / 2 > low / 2 else 0.0
-    return BLOCKS[min(int(share * len(BLOCKS)), len(BLOCKS) - 1)]
-
-
-def _judged_by(metric: Metric, limit: Limit) -> Metric:
-    baseline = metric.baseline if limit.against is Against.BASELINE else None
-    alone = replace(metric, warning=None, critical=limit, green=None, baseline=baseline)
-    return replace(alone, leave_warning=None, leave_critical=None, stay=None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -47,10 +48,12 @@ def test_a_proposed_limit_stands_next_to_todays(project: Project) -> None:
     assert columns[2][:8] == ["proposed", "> 5 %", "24", "0", "4", "16.7 %", "2", "2 h (3 samples)"]
     assert columns[3][:8] == ["warning", ">= 1 %", "24", "0", "4", "16.7 %", "2", "2 h (3 samples)"]
     assert columns[4][:8] == ["critical", "> 10 %", "24", "0", "3", "12.5 %", "1", "2 h (3 samples)"]
-    plot = {line.split()[0]: line for line in lines[6:10]}
-    assert "█" in plot["values"]
-    assert (plot["proposed"].count("!"), plot["critical"].count("!")) == (4, 3)
-    assert plot["proposed"].endswith("> 5 % (at ▄)")
+    plot = lines[6:]
+    assert any(line.endswith("critical > 10 %") and line.split()[0] == "10" for line in plot)
+    assert any(line.endswith("proposed > 5 %") and "█" in line for line in plot)
+    marks = {line.split()[0]: line for line in plot[9:12]}
+    assert (marks["proposed"].count("!"), marks["critical"].count("!")) == (4, 3)
+    assert marks["warning"].endswith(" >= 1 %")
     assert "\x1b" not in ended.stdout
     assert digest(project) == before
 
@@ -109,15 +112,16 @@ def test_what_cannot_be_tried_is_refused(project: Project, arguments: tuple[str,
     assert said in ended.stderr
 
 
-def test_a_narrow_terminal_sees_the_line_whole(project: Project) -> None:
-    """On a terminal of 100 columns the line of blocks stands in one row, with both limits below it."""
+def test_a_narrow_terminal_sees_the_plot_whole(project: Project) -> None:
+    """On a terminal of 100 columns no row of the plot is wrapped: each stands in one line, with its limit beside it."""
     root = str(project.root)
     with Terminal("check", "--against", "> 5 %", "shop/error-rate", "--root", root, variables=project.variables) as terminal:
         terminal.expect("nothing measured")
         assert terminal.end() == 0
-        (line,) = (line for line in terminal.seen.splitlines() if line.startswith("values"))
-        assert len(line.split(maxsplit=1)[1].rstrip()) == 60
-        assert "critical" in terminal.seen.rpartition("values")[2]
+        plot = [re.sub(r"\x1b\[[0-9;]*m", "", line).rstrip() for line in terminal.seen.splitlines() if "┤" in line]
+        assert len(plot) == 8
+        assert max(map(len, plot)) <= 100
+        assert plot[1].endswith("critical > 10 %")
 
 
 def test_plain_checks_print_json_too(project: Project) -> None:

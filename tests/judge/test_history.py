@@ -142,6 +142,7 @@ def test_a_figure_of_too_few_samples_is_unknown(samples: int | None, status: str
     result = judge(metric, Observation(50.0, "%", NOW, 0.1, "a test", samples=samples), NOW)
     assert result.status is Status(status)
     assert ("needs 20 samples" in result.reason) is (status == "unknown")
+    assert ("50 %" in result.reason) and (result.observation is None) is (status == "unknown")
 
 
 @pytest.mark.parametrize(("text", "status"), [("v2.0.1", "ok"), ("2.0.1", "critical"), ("", "critical")])

@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from checks.errors import DataError
-from checks.judge import breaks, parse_limit
-from checks.judge.paper import draw, lookback, rejudge
+from checks.judge import breaks, judge, parse_limit
+from checks.judge.paper import lookback, rejudge
+from checks.judge.plot import draw
 from checks.judge.windows import Broken
-from checks.model import FixedBaseline, Metric, Series
+from checks.model import FixedBaseline, Metric, Observation, Series, Status
 
 BEGIN = datetime(2026, 3, 1, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -110,14 +111,93 @@ def test_a_pattern_is_refused_for_texts() -> None:
     assert verdicts("changes", 1, 1, 2, judged=metric("text")) == "uny"
 
 
-def test_the_line_shows_values_and_breaks() -> None:
+def test_the_plot_shows_values_bounds_and_breaks() -> None:
     """Each stretch shows its highest value, a dot is where nothing was measured, and marks stand below what broke."""
     values = samples(0, 100, 200, 400)
     found = rejudge(metric(), parse_limit("> 100 ms"), values, BEGIN, BEGIN + 8 * MINUTE)
-    drawn = draw(metric(), values, [found], BEGIN, BEGIN + 8 * MINUTE, 8)
+    drawn = draw(metric(), values, [found], BEGIN, BEGIN + 8 * MINUTE, 8, 4)
     assert drawn is not None
-    assert (drawn.line, drawn.marks, drawn.levels) == ("▁▃▅█····", ("  !!    ",), ("▃",))
+    assert drawn.rows == ("   █    ", "   █    ", "  ██    ", "▁███····")
+    assert drawn.marks == ("  !!    ",)
     assert (drawn.low, drawn.high) == (0, 400)
+    assert drawn.bounds == (((2, 100.0),),)
+    assert drawn.ticks == ((0, BEGIN),)
+
+
+def test_a_plot_of_narrow_values_does_not_begin_at_zero() -> None:
+    """99.9 % and 99.95 % look different, and the scale says where it begins."""
+    values = samples(99.9, 99.95, 100)
+    found = rejudge(metric("%"), parse_limit("< 99.9 %"), values, BEGIN, BEGIN + 3 * MINUTE)
+    drawn = draw(metric("%"), values, [found], BEGIN, BEGIN + 3 * MINUTE, 3, 2)
+    assert drawn is not None
+    assert (round(drawn.low, 3), drawn.high) == (99.89, 100)
+    assert drawn.rows == (" ▁█", "▁██") or drawn.rows[1][0] != "█"
+
+
+def test_round_times_are_marked() -> None:
+    """Midnights stand at their columns, no more of them than there is room for."""
+    begin, end_ = BEGIN + timedelta(hours=18), BEGIN + timedelta(days=4, hours=18)
+    values = [(begin, 1.0)]
+    found = rejudge(metric(), parse_limit("> 100 ms"), values, begin, end_)
+    drawn = draw(metric(), values, [found], begin, end_, 64)
+    assert drawn is not None
+    assert [(at, f"{moment:%d %H:%M}") for at, moment in drawn.ticks] == [
+        (4, "02 00:00"),
+        (20, "03 00:00"),
+        (36, "04 00:00"),
+        (52, "05 00:00"),
+    ]
+
+
+KEPT = [
+    ("> 50 ms", None, timedelta(minutes=5)),
+    ("> 50 ms", "< 20 ms", None),
+    ("> 50 ms", "< 20 ms", timedelta(minutes=3)),
+    ("> 50 ms for 3m", "< 20 ms for 2m", timedelta(minutes=4)),
+    ("> 120 % of baseline", "< 90 % of baseline", None),
+    ("changes", None, timedelta(minutes=4)),
+]
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 4), st.sampled_from([0.0, 19.0, 20.0, 30.0, 50.0, 51.0, 80.0])), max_size=40),
+    st.sampled_from(KEPT),
+)
+def test_paper_says_what_was_said_then(steps: list[tuple[int, float]], rule: tuple[str, str | None, timedelta | None]) -> None:
+    """With leave: and stay:, each verdict is what the engine says of that sample with the samples up to it."""
+    text, left, stay = rule
+    leave = parse_limit(left) if left else None
+    judged = replace(
+        metric(), critical=parse_limit(text), leave_critical=leave, stay=stay, baseline=FixedBaseline(40.0, BEGIN.date(), "ada")
+    )
+    past, moment = [], BEGIN
+    for minutes, value in steps:
+        moment += minutes * MINUTE
+        past.append((moment, value))
+    said = []
+    for number, (at, value) in enumerate(past):
+        status = judge(judged, Observation(value, "ms", at, 0.0, "a test"), at, past[:number]).status
+        said.append({Status.CRITICAL: Broken.YES, Status.OK: Broken.NO}.get(status, Broken.UNKNOWN))
+    assert list(rejudge(judged, parse_limit(text), past, BEGIN, moment, leave).verdicts) == said
+
+
+def test_a_status_that_is_kept_is_one_episode() -> None:
+    """Values that go up and down across a limit fire once where the metric says when it is left."""
+    values = (10, 60, 40, 60, 40, 60, 10, 10)
+    plain = rejudge(metric(), parse_limit("> 50 ms"), samples(*values), BEGIN, BEGIN + 9 * MINUTE)
+    kept = rejudge(metric(), parse_limit("> 50 ms"), samples(*values), BEGIN, BEGIN + 9 * MINUTE, parse_limit("< 20 ms"))
+    assert (len(plain.episodes), len(kept.episodes), kept.breaks) == (3, 1, 5)
+    staying = replace(metric(), stay=5 * MINUTE)
+    assert len(rejudge(staying, parse_limit("> 50 ms"), samples(*values), BEGIN, BEGIN + 9 * MINUTE).episodes) == 1
+
+
+def test_a_month_of_minutes_that_are_kept_is_judged_in_seconds() -> None:
+    """Following a status costs the same for each sample, however many there were before it."""
+    values = [(BEGIN + number * MINUTE, float(number % 97)) for number in range(43_000)]
+    found = rejudge(
+        replace(metric(), stay=5 * MINUTE), parse_limit("> 90 ms"), values, BEGIN, BEGIN + 43_000 * MINUTE, parse_limit("< 9 ms")
+    )
+    assert (found.samples, found.unknown > 100) == (43_000, False)
 
 
 @given(VALUES)
@@ -138,7 +218,7 @@ def test_counts_add_up(values: list[float], text: str) -> None:
     if values:
         drawn = draw(metric(), samples(*values), [found], BEGIN, end(values), 40)
         assert drawn is not None
-        assert {len(drawn.line), len(drawn.marks[0])} == {40}
+        assert {len(row) for row in (*drawn.rows, *drawn.marks)} == {40}
         assert ("!" in drawn.marks[0]) == bool(found.breaks)
 
 
