@@ -26,7 +26,8 @@ def to_micros(moment: datetime) -> int:
     """Microseconds since 1970-01-01T00:00Z; exact, where a float of seconds would not be."""
     if moment.tzinfo is None:
         raise ValueError(f"expected an aware datetime, found {moment!r}")
-    return (moment - _EPOCH) // MICROSECOND
+    passed = moment - _EPOCH
+    return (passed.days * 86_400 + passed.seconds) * 1_000_000 + passed.microseconds
 
 
 def from_micros(micros: int) -> datetime:

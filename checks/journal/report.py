@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 
-from checks.journal.facts import EMPTY, RecordedResult, Snapshot
+from checks.journal.facts import EMPTY, RENEW, RecordedResult, Snapshot
 from checks.model import Metric, Result, Run, Runbook, RunbookKind, RunState, Status, System
 
 FRESH_FOR = timedelta(hours=26)
@@ -233,8 +233,7 @@ def _measured(
 ) -> Item:
     result = recorded.result
     measured_at = result.judged_at if result.observation is None else result.observation.measured_at
-    book = books.get(recorded.runbook)
-    stale_at = measured_at + (metric.fresh_for or (book.fresh_for if book is not None else FRESH_FOR))
+    stale_at = measured_at + (metric.fresh_for or _speaks_for(metric, recorded, books))
     doubt = _doubt(measured_at, stale_at, now)
     status, reason, began = result.status, result.reason, since or result.judged_at
     if doubt:
@@ -255,10 +254,19 @@ def _measured(
         measured_at=measured_at,
         stale_at=stale_at,
         result=result,
-        run_id=recorded.run_id,
-        runbook=recorded.runbook,
+        run_id=recorded.run_id or None,
+        runbook=recorded.runbook or metric.runbook,
         metric=metric,
     )
+
+
+def _speaks_for(metric: Metric, recorded: RecordedResult, books: Mapping[str, Runbook]) -> timedelta:
+    """How long a result speaks for now where its metric does not say."""
+    book = books.get(recorded.runbook)
+    if book is not None:
+        return book.fresh_for
+    # Sampled between runs: if the next results do not come, whoever sampled is gone.
+    return FRESH_FOR if recorded.run_id or metric.every is None else 2 * RENEW + 2 * metric.every
 
 
 def _doubt(measured_at: datetime, stale_at: datetime, now: datetime) -> str:

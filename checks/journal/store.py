@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
@@ -202,7 +201,7 @@ class Journal(Questions):
             return []
         key = (t.observations.c.series, t.observations.c.ts)
         insert = _derived.upsert(connection, t.observations).on_conflict_do_nothing().returning(*key)
-        rows = [asdict(value) for value in by_key.values()]
+        rows = [{"series": v.series, "ts": v.ts, "value": v.value, "unit": v.unit, "status": v.status} for v in by_key.values()]
         return [by_key[row.series, row.ts] for row in connection.execute(insert, rows)]
 
     def _series(self, connection: sa.Connection, environment: str, results: Sequence[Result]) -> dict[tuple[str, str], int]:

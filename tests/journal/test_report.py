@@ -97,6 +97,18 @@ def test_an_item_says_where_it_comes_from() -> None:
     assert (never.freshness, never.recorded, never.runbook) == (Freshness.NEVER, None, "shop/errors")
 
 
+@pytest.mark.parametrize(("age", "status"), [(timedelta(minutes=39), Status.OK), (timedelta(minutes=40), Status.UNKNOWN)])
+def test_what_was_sampled_goes_stale_with_its_sampler(age: timedelta, status: Status) -> None:
+    """A sampled result speaks until two that should have followed it are missing, not for as long as a daily run's."""
+    metric = a_metric(every=timedelta(minutes=5))
+    sampled = recorded(a_result(at=NOW - age), runbook="", run_id="")
+    (item,) = system_status(a_system(metric), [a_runbook(fresh_for=timedelta(hours=26))], {}, {metric.slug: sampled}, NOW).items
+    assert (item.status, item.run_id, item.runbook) == (status, None, None)
+    of_a_run = recorded(a_result(at=NOW - age))
+    (item,) = system_status(a_system(metric), [a_runbook(fresh_for=timedelta(hours=26))], {}, {metric.slug: of_a_run}, NOW).items
+    assert item.status is Status.OK
+
+
 def test_a_site_is_as_bad_as_its_worst_system() -> None:
     """The site's answer is over all systems; its needs are the worst first across them, its age the oldest of all."""
     blog = a_system(replace(a_metric("posts"), system="blog"), name="blog")
