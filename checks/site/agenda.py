@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from checks.catalogue import notebook
 from checks.model import ChecklistItem, Proof, StepClass
-from checks.site import incidents, words
+from checks.site import checklists, incidents, words
 from checks.site.facts import firings, next_due
 
 if TYPE_CHECKING:
@@ -88,22 +88,10 @@ def unsigned(facts: Facts) -> list[tuple[System, list[ChecklistItem]]]:
     found = []
     for system in facts.catalogue.systems_in(facts.environment):
         items = [item for item in facts.catalogue.checklists.get(system.name, ()) if item.proof is Proof.HAND]
-        items = [item for item in items if not holds(facts, item)]
+        items = [item for item in items if not checklists.holds(facts, item)]
         if items:
             found.append((system, items))
     return found
-
-
-def holds(facts: Facts, item: ChecklistItem) -> bool:
-    """Whether somebody's word on an item holds now."""
-    signed = facts.signed.get(item.slug)
-    return signed is not None and not why_not(facts, item)
-
-
-def why_not(facts: Facts, item: ChecklistItem) -> str:
-    """Why nobody's word holds for an item; empty where one does, or where none was given."""
-    signed = facts.signed.get(item.slug)
-    return signed.why_not(item, ended=facts.passed(signed.until)) if signed else ""
 
 
 def maintenance(facts: Facts, ahead: timedelta, system: str = "") -> list[Entry]:
@@ -182,15 +170,10 @@ def _ending(facts: Facts) -> Iterator[Entry]:
     here = {system.name for system in facts.catalogue.systems_in(facts.environment)}
     for system, items in facts.catalogue.checklists.items():
         for item in items if system in here else ():
-            if holds(facts, item):
+            if checklists.holds(facts, item):
                 signed = facts.signed[item.slug]
                 text = f"{signed.actor} signed it until then: {item.text}"
-                yield Entry(signed.until, Who.PERSON, "Sign again", system, text, address_of(item))
-
-
-def address_of(item: ChecklistItem) -> str:
-    """The address of the page that an item stands on."""
-    return item.page.relative_to("docs").with_suffix(".html").as_posix()
+                yield Entry(signed.until, Who.PERSON, "Sign again", system, text, checklists.address_of(item))
 
 
 def _promised(facts: Facts) -> Iterator[Entry]:

@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from checks.errors import DataError
 from checks.model import Metric, Run
-from checks.site import agenda, drawing, incidents, metric_page, own_files, plotting, reports, views, words
+from checks.site import agenda, checklists, drawing, incidents, metric_page, own_files, plotting, reports, views, words
 from checks.site.facts import Facts
 from checks.site.live import Place
 
@@ -207,13 +207,13 @@ def _incident(facts: Facts, argument: str) -> dict[str, Any]:
 def _sign(facts: Facts, argument: str) -> dict[str, Any]:
     item = facts.catalogue.item(argument)
     signed = facts.signed.get(item.slug)
-    return {"item": item, "signed": signed, "why_not": agenda.why_not(facts, item)}
+    return {"item": item, "signed": signed, "why_not": checklists.why_not(facts, item)}
 
 
 def _tick(facts: Facts, argument: str) -> dict[str, Any]:
     items = facts.catalogue.checklists.get(argument.partition("/")[0], ())
     item = next((one for one in items if one.slug == argument), None)
-    signed = facts.signed[argument] if item and agenda.holds(facts, item) else None
+    signed = facts.signed[argument] if item and checklists.holds(facts, item) else None
     return {"signed": signed, **_metric(facts, argument)}
 
 
@@ -223,8 +223,12 @@ def _calendar(facts: Facts, argument: str) -> dict[str, Any]:
         "days": agenda.days(facts, ahead),
         "ahead": ahead,
         "unsigned": agenda.unsigned(facts),
-        "item_address": agenda.address_of,
+        "item_address": checklists.address_of,
     }
+
+
+def _checklist(facts: Facts, argument: str) -> dict[str, Any]:
+    return {"sections": checklists.sections(facts, facts.catalogue.system(argument)), "address_of": checklists.address_of}
 
 
 def _due(facts: Facts, _argument: str) -> dict[str, Any]:
@@ -254,6 +258,7 @@ FRAGMENTS: dict[str, Callable[[Facts, str], dict[str, Any]]] = {
     "answer": _answer,
     "answer-age": _answer,
     "calendar": _calendar,
+    "checklist": _checklist,
     "contacts": _system,
     "due": _due,
     "holds": _metric,

@@ -33,6 +33,7 @@ def macros(catalogue: Catalogue) -> dict[str, Callable[..., str]]:
         "answer": bound.answer,
         "by_hand": bound.by_hand,
         "calendar": bound.calendar,
+        "checklist": bound.checklist,
         "contacts": bound.contacts,
         "due": bound.due,
         "holds": bound.holds,
@@ -145,6 +146,10 @@ class Macros:
             '<span class="pb-tick pb-tick-hand"><span class="pb-box" role="img" aria-label="open, by hand"></span>'
             f'<span class="pb-soft">{said}</span></span>'
         )
+
+    def checklist(self, system: str) -> str:
+        """How far a system's checklists are ticked, section by section: by evidence, and by people's words."""
+        return live.block("checklist", self._system(system))
 
     def holds(self, metric: str) -> str:
         """Whether an answer still holds: it does while this metric is ok; for the entries of a FAQ."""

@@ -54,7 +54,7 @@ def test_every_kind_of_element_can_be_filled(catalogue: Catalogue, journal: Jour
         ("step", "step-status"), "shop/morning#1"
     )
     arguments |= {"calendar": "14", "report": "shop/weekly", "reports": "monthly"}
-    arguments |= dict.fromkeys(("maintenance", "severities"), "shop")
+    arguments |= dict.fromkeys(("checklist", "maintenance", "severities"), "shop")
     arguments |= dict.fromkeys(("holds", "limits-in-force", "metric", "plots", "spark", "tick", "value"), "shop/latency")
     arguments |= dict.fromkeys(("contacts", "metrics", "runbooks", "status", "strip"), "shop")
     known = gathered(catalogue, journal, now, [])
