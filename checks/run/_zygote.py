@@ -109,6 +109,7 @@ class _Server:
             lines = [warden.orders.fileno() for warden in self.wardens if not warden.free]
             ready = self.bell.wait(_IDLE_SECONDS if wanting else 60.0, self.control.fileno(), self.client, *lines)
             if self.client in ready:
+                self._end()
                 return None
             for warden in list(self.wardens):
                 if not warden.free and warden.orders.fileno() in ready:
@@ -117,6 +118,7 @@ class _Server:
             if self.control.fileno() in ready:
                 said, descriptors, _, _ = socket.recv_fds(self.control, _LONGEST_MESSAGE, 1)
                 if not said:
+                    self._end()
                     return None
                 orders = self._obey(said, descriptors)
             elif wanting and not ready:
@@ -214,6 +216,13 @@ class _Server:
         warden.orders.close()
         self.wardens.remove(warden)
         self.dismissed.add(warden.pid)
+
+    def _end(self) -> None:
+        """Wait for those who have nothing to do; the others end with their kernels."""
+        for warden in [warden for warden in self.wardens if warden.free]:
+            warden.orders.close()
+            with suppress(ChildProcessError):
+                os.waitpid(warden.pid, 0)
 
     def _bury(self) -> None:
         """Take leave of wardens that have ended, and kill what one of them left behind by being killed."""

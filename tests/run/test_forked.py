@@ -35,6 +35,8 @@ WHERE = (
 def forked(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Kernels are forked, and each test begins and ends without a server."""
     monkeypatch.setenv(kernels.ORIGIN_VARIABLE, "fork")
+    monkeypatch.setattr(zygote, "_wanted", set())
+    monkeypatch.setattr(zygote, "_standing_by", 0)
     zygote.close()
     yield
     zygote.close()
