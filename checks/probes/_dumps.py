@@ -182,15 +182,23 @@ def lines_of(chunks: Iterable[bytes]) -> Iterator[bytes]:
         NotWhole: a line is too long.
 
     """
-    kept = b""
+    # A long line comes in many chunks; it is put together once.
+    begun: list[bytes] = []
+    size = 0
     for chunk in chunks:
-        *whole, kept = (kept + chunk).split(b"\n")
-        for line in whole:
-            yield line + b"\n"
-        if len(kept) > _LINE_CAP:
+        first, *others = chunk.split(b"\n")
+        begun.append(first)
+        size += len(first)
+        if others:
+            yield b"".join(begun) + b"\n"
+            *whole, rest = others
+            for line in whole:
+                yield line + b"\n"
+            begun, size = [rest], len(rest)
+        if size > _LINE_CAP:
             raise NotWhole(f"a line of it is longer than {format_value(_LINE_CAP, 'B')}")
-    if kept:
-        yield kept
+    if size:
+        yield b"".join(begun)
 
 
 def sqlite_statements(lines: Iterable[bytes]) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -25,7 +26,7 @@ _GRACE = 1.0
 _CANCEL_WITHIN = 2.0
 # https://www.postgresql.org/docs/15/errcodes-appendix.html
 _WRITES = ("25006", "0A000")
-_CANCELLED = "57014"
+_CONNECTING = re.compile(r"\A(?:connection failed: |connection to server (?:at|on socket) .*? failed: |FATAL:\s+)+")
 _LOCKED = "55P03"
 
 
@@ -142,7 +143,9 @@ def _why(error: psycopg.Error, shown: str, *, connected: bool) -> str:
     state = error.sqlstate or ""
     said = clipped(str(error.diag.message_primary or error), 200)
     if not connected:
-        return f"{shown} cannot be connected to: {said}"
+        # What follows the first line is advice; what stands before the cause is the address again.
+        cause = _CONNECTING.sub("", str(error).strip()).partition("\n")[0]
+        return f"{shown} cannot be connected to: {clipped(cause, 200)}"
     if state in _WRITES:
         return f"the query on {shown} was not answered: it may only read"
     if state.startswith("57P") or (not state and "connection" in said.lower()):

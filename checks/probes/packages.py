@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import sys
@@ -16,7 +17,8 @@ from checks.catalogue.environment import Settled
 from checks.model import Observation, Unmeasured
 from checks.probes import _licences
 from checks.probes._programs import Ended, run
-from checks.probes._support import Measuring, clipped
+from checks.probes._steps import note
+from checks.probes._support import Measuring, clipped, within
 from checks.probes._targets import NoTarget, refuse_strangers, without_userinfo
 
 if TYPE_CHECKING:
@@ -43,6 +45,10 @@ def probe(declaration: PackagesProbe, settled: Settled, unit: str, now: datetime
     folders = _folders(path) if declaration.environment else []
     if declaration.environment and not folders:
         return measuring.failed(f"{what} is no virtual environment: it has no lib/python*/site-packages")
+    # What may not be read would otherwise be taken for empty.
+    closed = [folder for folder in folders or [path] if not os.access(folder, os.R_OK, effective_ids=True)]
+    if closed:
+        return measuring.failed(f"{closed[0]} may not be read")
     measure: Callable[[PackagesProbe, Path, list[Path], Measuring], Observation | Unmeasured] = {
         "vulnerabilities": _vulnerabilities,
         "outdated": _outdated,
@@ -130,7 +136,12 @@ def _looked_up(log: Path) -> tuple[int, list[str]]:
 def _outside(declaration: PackagesProbe, path: Path, folders: list[Path], measuring: Measuring) -> Observation | Unmeasured:
     allowed = frozenset(name.lower() for name in declaration.allow)
     ignored = frozenset(map(_licences.normalised, declaration.ignore))
-    count, bad, silent = _licences.outside(folders, allowed, ignored)
+    seconds = declaration.timeout.total_seconds()
+    try:
+        count, bad, silent = within(seconds, lambda: _licences.outside(folders, allowed, ignored))
+    except TimeoutError:
+        return measuring.late(seconds)
+    note(f"{count} packages have metadata; allowed are {', '.join(declaration.allow)}")
     if not count:
         return measuring.failed(f"there is no package in {path}")
     if silent:

@@ -6,14 +6,15 @@
 from __future__ import annotations
 
 import gzip
-import json
 import os
 import re
 import sqlite3
+import struct
 import sys
 import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,9 @@ import pytest
 from checks.judge import judge, parse_limit
 from checks.model import Metric, Observation
 from checks.probes import measure
-from tests.probes.conftest import NOW, Handler, settings
-from tests.probes.scenes import ENDLESS_JSON, Asked, Cause, Scene, endless, http_answer, reset, says, silent
+from tests.probes.conftest import NOW, Handler, settings, somebody_else
+from tests.probes.docker import container
+from tests.probes.scenes import ENDLESS_JSON, Asked, By, Cause, Scene, endless, http_answer, reset, says, silent
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "probe-faults.md"
 FAULTS = ("down", "slow", "wrong", "huge", "hostile", "unauthorised")
@@ -78,6 +80,16 @@ def _asked_github(address: str, timeout: str) -> Asked:
 # What is on this machine
 
 
+def _asked_postgresql(address: str, timeout: str) -> Asked:
+    probe = {"kind": "sql", "database": f"{address}?sslmode=disable", "query": "SELECT 1", "timeout": timeout}
+    return Asked(probe, "> 100")
+
+
+# As PostgreSQL 15 writes it; https://www.postgresql.org/docs/15/protocol-error-fields.html
+_REFUSED = b'SFATAL\0VFATAL\0C28P01\0Mpassword authentication failed for user "shop"\0\0'
+_PASSWORD_REFUSED = b"E" + struct.pack("!I", len(_REFUSED) + 4) + _REFUSED
+
+
 def _sql(query: str, content: bytes | None = b"", timeout: str = "5s") -> Cause:
     def cause(scene: Scene) -> Asked:
         path = scene.folder / "shop.db"
@@ -94,12 +106,22 @@ def _sql(query: str, content: bytes | None = b"", timeout: str = "5s") -> Cause:
 _COUNTING = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
 
 
-def _log(content: bytes | None) -> Cause:
+def _sql_closed(scene: Scene) -> Asked:
+    asked = _sql("SELECT count(*) FROM orders")(scene)
+    return replace(asked, by=By.SOMEBODY_ELSE, closed=scene.folder / "shop.db")
+
+
+def _log(content: bytes | None, timeout: str = "20s") -> Cause:
     def cause(scene: Scene) -> Asked:
         path = scene.file("app.log", content) if content is not None else str(scene.folder / "app.log")
-        return Asked({"kind": "log", "path": path, "window": "1h", "match": "ERROR"}, "any", "lines")
+        return Asked({"kind": "log", "path": path, "window": "1h", "match": "ERROR", "timeout": timeout}, "any", "lines")
 
     return cause
+
+
+def _closed(cause: Cause, name: str) -> Cause:
+    """The same for somebody who may not read one of the files or folders."""
+    return lambda scene: replace(cause(scene), by=By.SOMEBODY_ELSE, closed=scene.folder / name)
 
 
 def _log_is_a_pipe(scene: Scene) -> Asked:
@@ -107,10 +129,11 @@ def _log_is_a_pipe(scene: Scene) -> Asked:
     return Asked({"kind": "log", "path": str(scene.folder / "app.log"), "window": "1h"}, "any", "lines")
 
 
-def _file(measured: str, limit: str, unit: str, prepare: Callable[[Scene], object]) -> Cause:
+def _file(measured: str, limit: str, unit: str, prepare: Callable[[Scene], object], timeout: str = "10s") -> Cause:
     def cause(scene: Scene) -> Asked:
         prepare(scene)
-        return Asked({"kind": "file", "path": str(scene.folder / "backups" / "*.gz"), "measure": measured}, limit, unit)
+        pattern = str(scene.folder / "backups" / "*.gz")
+        return Asked({"kind": "file", "path": pattern, "measure": measured, "timeout": timeout}, limit, unit)
 
     return cause
 
@@ -145,6 +168,18 @@ def _pid_file(content: bytes | None) -> Cause:
     return cause
 
 
+def _disk_of_a_dead_mount(scene: Scene) -> Asked:
+    scene.dead_mount(scene.folder / "mount")
+    probe = {"kind": "host", "measure": "disk", "path": str(scene.folder / "mount"), "timeout": _SOON}
+    return Asked(probe, "> 90 %", "%")
+
+
+def _files_of_another_process(scene: Scene) -> Asked:
+    (scene.folder / "shop.pid").write_text("1")
+    probe = {"kind": "host", "measure": "process-files", "pid_file": str(scene.folder / "shop.pid")}
+    return Asked(probe, "> 500", by=By.SOMEBODY_ELSE)
+
+
 def _git(ref: str = "HEAD", timeout: str = "10s", **stand_in: Any) -> Cause:
     def cause(scene: Scene) -> Asked:
         (scene.folder / "code").mkdir()
@@ -159,17 +194,13 @@ def _no_repository(scene: Scene) -> Asked:
     return Asked({"kind": "git", "repository": str(scene.folder / "code"), "measure": "age"}, "older than 7 d", "d")
 
 
-def _service(timeout: str = "5s", **stand_in: Any) -> Cause:
+def _service(*containers: dict[str, Any], does: Handler | None = None, timeout: str = "10s", by: By = By.US) -> Cause:
     def cause(scene: Scene) -> Asked:
-        scene.program("docker", **stand_in)
-        return Asked({"kind": "service", "manager": "docker", "names": ["web"], "timeout": timeout}, "any", "services")
+        scene.values["socket"] = scene.docker(*containers, does=does)
+        probe = {"kind": "service", "manager": "docker", "names": ["web"], "socket": "{socket}", "timeout": timeout}
+        return Asked(probe, "any", "services", by)
 
     return cause
-
-
-def _container(status: str) -> str:
-    state = {"Status": status, "Running": status == "running", "Paused": False, "Restarting": False}
-    return json.dumps([{"Id": "4f66" * 16, "Name": "/web", "RestartCount": 0, "State": state}])
 
 
 def _backup(prepare: Callable[[Scene], object], measured: str = "bytes", timeout: str = "5s") -> Cause:
@@ -186,10 +217,11 @@ def _led_out(scene: Scene) -> None:
     (scene.folder / "backups" / "a.gz").symlink_to(scene.file("elsewhere.gz", gzip.compress(b"x" * 5000)))
 
 
-def _retention(content: bytes | None) -> Cause:
+def _retention(content: bytes | None, timeout: str = "30s") -> Cause:
     def cause(scene: Scene) -> Asked:
         path = scene.file("app.log", content) if content is not None else str(scene.folder / "app.log")
-        return Asked({"kind": "retention", "path": path, "measure": "too-long", "policy": {"ERROR": "365d"}}, "any", "levels")
+        probe = {"kind": "retention", "path": path, "measure": "too-long", "policy": {"ERROR": "365d"}, "timeout": timeout}
+        return Asked(probe, "any", "levels")
 
     return cause
 
@@ -217,7 +249,24 @@ def _package(metadata: str) -> Callable[[Path], object]:
     return prepare
 
 
-_OLD = f'{{"ts": "{(NOW - timedelta(days=900)).isoformat()}", "level": "ERROR"}}\n'.encode()
+def _findings(scene: Scene) -> Asked:
+    scene.file("code/shop.py", "print(1)\n")
+    probe = {"kind": "packages", "measure": "findings", "project": str(scene.folder / "code"), "timeout": "50ms"}
+    return Asked(probe, "any", "places")
+
+
+def _bomb(scene: Scene) -> None:
+    # Gzip takes one packed file behind another for one file; this one unpacks to 8 GB.
+    scene.file("backups/a.gz", gzip.compress(bytes(20_000_000), 9) * 400)
+
+
+def _endless_row(scene: Scene) -> None:
+    scene.file("backups/a.gz", gzip.compress(b"-- PostgreSQL database dump\n" + b"x" * 70_000_000, 1))
+
+
+_LINE = f'{{"ts": "{(NOW - timedelta(minutes=1)).isoformat()}", "level": "ERROR", "message": "ERROR"}}\n'.encode()
+_MANY_LINES = _LINE * 100_000
+_CLASSIFIED = "Metadata-Version: 2.1\nName: alpha\nVersion: 1.0\n"
 
 _NO_SERIES = {"status": "success", "data": {"resultType": "vector", "result": []}}
 
@@ -229,6 +278,7 @@ CAUSES: dict[str, dict[str, Cause]] = {
         "wrong": _served(_asked_tls, says(b"HTTP/1.1 400 Bad Request\r\n\r\n"), "https", "5s"),
         "huge": _served(_asked_tls, endless(b"\x16\x03\x03\x40\x00"), "https", "5s"),
         "hostile": _served(_asked_tls, reset, "https", "5s"),
+        "unauthorised": lambda scene: _asked_tls(scene.client_certificates_wanted(), "5s"),
     },
     "redis": {
         "down": _served(_asked_redis, None, "redis", "5s"),
@@ -246,24 +296,39 @@ CAUSES: dict[str, dict[str, Cause]] = {
         "wrong": _sql("SELECT 'many' FROM orders"),
         "huge": _sql("SELECT hex(zeroblob(6000000))"),
         "hostile": _sql("SELECT count(*) FROM orders", b"SQLite format 3\x00" + b"\xff" * 5000),
-        "unauthorised": _sql("DELETE FROM orders"),
+        "unauthorised": _sql_closed,
+    },
+    "sql, PostgreSQL": {
+        "down": _served(_asked_postgresql, None, "postgresql", "5s"),
+        "slow": _served(_asked_postgresql, silent, "postgresql"),
+        "wrong": _served(_asked_postgresql, says(b"HTTP/1.1 400 Bad Request\r\n\r\n"), "postgresql", "5s"),
+        "huge": _served(_asked_postgresql, endless(b"E\x7f\xff\xff\xff"), "postgresql", "5s"),
+        "hostile": _served(_asked_postgresql, reset, "postgresql", "5s"),
+        "unauthorised": _served(_asked_postgresql, says(_PASSWORD_REFUSED), "postgresql", "5s"),
     },
     "log": {
         "down": _log(None),
+        "slow": _log(_MANY_LINES, "20ms"),
         "wrong": _log(b"something went ERROR somewhere\n" * 5),
         "huge": _log(b"x" * 12_000_000),
         "hostile": _log_is_a_pipe,
+        "unauthorised": _closed(_log(_LINE), "app.log"),
     },
     "file": {
         "down": _file("age", "older than 26 h", "h", _nothing),
+        "slow": _file("age", "older than 26 h", "h", lambda scene: scene.dead_mount(scene.folder), _SOON),
         "wrong": _file("age", "older than 26 h", "h", lambda scene: scene.file("backups/README", b"x")),
         "huge": _file("size", "> 1 GB", "GB", _sparse),
         "hostile": _file("age", "older than 26 h", "h", _from_tomorrow),
+        "unauthorised": _closed(_file("age", "older than 26 h", "h", lambda scene: scene.file("backups/a.gz")), "backups"),
     },
     "backup": {
         "down": _backup(_nothing),
+        "slow": _backup(_bomb, timeout=_SOON),
         "wrong": _backup(lambda scene: scene.file("backups/a.gz", gzip.compress(os.urandom(5000))[:2000])),
+        "huge": _backup(_endless_row, "rows", "20s"),
         "hostile": _backup(_led_out),
+        "unauthorised": _closed(_backup(lambda scene: scene.file("backups/a.gz", gzip.compress(b"x"))), "backups/a.gz"),
     },
     "command": {
         "down": _command("no-such-program"),
@@ -275,9 +340,11 @@ CAUSES: dict[str, dict[str, Cause]] = {
     },
     "host": {
         "down": _pid_file(None),
+        "slow": _disk_of_a_dead_mount,
         "wrong": _pid_file(b"nginx\n"),
         "huge": _pid_file(b"1" * 100_000),
         "hostile": _pid_file(b"-1\n"),
+        "unauthorised": _files_of_another_process,
     },
     "git": {
         "down": _no_repository,
@@ -285,38 +352,52 @@ CAUSES: dict[str, dict[str, Cause]] = {
         "wrong": _git(output="what?\n"),
         "huge": _git(output="1" * 12_000_000),
         "hostile": _git(ref="--upload-pack=evil", errors="fatal: not a git repository\n", status=128),
+        "unauthorised": _closed(_git(), "code"),
     },
     "service": {
-        "down": _service(output=_container("exited")),
-        "slow": _service(timeout=_SOON, slow=5),
-        "wrong": _service(output="[]"),
-        "huge": _service(output=" " * 12_000_000),
-        "hostile": _service(output="<html>"),
-        "unauthorised": _service(errors="permission denied while trying to connect to the Docker daemon socket\n", status=1),
+        "down": _service(container("web", "exited")),
+        "slow": _service(does=silent, timeout=_SOON),
+        "wrong": _service(container("db")),
+        "huge": _service(does=endless(b"HTTP/1.1 200 OK\r\n\r\n")),
+        "hostile": _service(does=says(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n<html>")),
+        "unauthorised": _service(container("web"), by=By.SOMEBODY_ELSE),
     },
     "packages": {
         "down": _licences(_nothing),
-        "wrong": _licences(_package("Metadata-Version: 2.1\nName: alpha\nVersion: 1.0\n")),
-        "hostile": _licences(_package("License-Expression: " + "(" * 10_000)),
+        "slow": _findings,
+        "wrong": _licences(_package(_CLASSIFIED)),
+        "huge": _licences(_package(_CLASSIFIED + "License: " + "x" * 12_000_000)),
+        "hostile": _licences(_package(_CLASSIFIED + "License-Expression: " + "(" * 10_000)),
+        "unauthorised": _closed(_licences(_package(_CLASSIFIED)), "venv/lib/python3.11/site-packages"),
     },
     "retention": {
         "down": _retention(None),
+        "slow": _retention(_MANY_LINES, "20ms"),
         "wrong": _retention(b"no time, no level\n"),
-        "huge": _retention(_OLD),
+        "huge": _retention(b"x" * 12_000_000),
         "hostile": _retention_of_a_pipe,
+        "unauthorised": _closed(_retention(_LINE), "app.log"),
     },
 }
-"""What causes each fault of each kind; a fault that a kind cannot have is left out."""
+"""What causes each fault of each kind."""
 
 
 def row(kind: str, fault: str) -> str:
     """Cause a fault, measure and judge; the line of the page that tells what came of it."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        folder.chmod(0o755)
         monkeypatch = stack.enter_context(pytest.MonkeyPatch.context())
         scene = Scene(folder, stack, monkeypatch)
         asked = CAUSES[kind][fault](scene)
         metric = Metric("shop", "figure", "Figure", asked.unit, asked.probe, critical=parse_limit(asked.limit))
+        if asked.by is By.SOMEBODY_ELSE:
+            # Somebody else may not be able to load what measures, so that it is loaded before.
+            measure(metric, settings(scene.values), NOW)
+            if asked.closed:
+                asked.closed.chmod(0)
+                stack.callback(asked.closed.chmod, 0o700)
+            stack.enter_context(somebody_else())
         seen = measure(metric, settings(scene.values), NOW)
         result = judge(metric, seen, NOW)
         detail = f" ({seen.detail})" if isinstance(seen, Observation) and seen.detail else ""
@@ -335,7 +416,8 @@ def page() -> str:
 def _normal(text: str, folder: Path) -> str:
     """The text without what differs from one machine and moment to the next."""
     text = text.replace(str(folder), "/srv").replace(sys.executable, "python")
-    text = re.sub(r"127\.0\.0\.1:\d+", "shop.example", text)
+    text = re.sub(r"127\.0\.0\.1:\d+|\"127\.0\.0\.1\", port \d+", "shop.example", text)
+    text = re.sub(r"/tmp/pb\w+/", "/run/", text)
     text = re.sub(r"\[Errno \d+\] ", "", text)
     return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
 
@@ -349,15 +431,13 @@ test found: it causes the fault for real, measures, and judges.
 | Fault | What is caused |
 | --- | --- |
 | down | Nothing is there: no listener, no file, no program. |
-| slow | No answer within the probe's deadline. |
+| slow | No answer within the probe's deadline; of a disk, one that holds up whoever looks at it. |
 | wrong | An answer that is not the figure asked for. |
 | huge | More than the 10 MB that an answer may have, or far more than is usual. |
 | hostile | A reset, an endless head, a damaged file, a link that leads elsewhere. |
-| unauthorised | Access is refused. |
+| unauthorised | Access is refused, by a server or by the rights of a file. |
 
-A fault that a kind cannot have has no line, nor has a local file that is closed to the user: the tests may run as root, to
-whom nothing is. Only a fault that is itself the figure (a container that is down, a file that is too large) is critical.
-None is ever ok.
+Only a fault that is itself the figure (a container that is down, a file that is too large) is critical. None is ever ok.
 
 | Probe | Fault | Status | Message |
 | --- | --- | --- | --- |

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
+import ssl
 import struct
+import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 from tests.probes.conftest import NOW, Handler, HostileServer
+from tests.probes.docker import Docker
 from tests.probes.programs import StandIn, stand_ins
 
 
@@ -49,21 +55,66 @@ class Scene:
         os.utime(path, (NOW.timestamp() - 60, NOW.timestamp() - 60))
         return str(path)
 
+    def docker(self, *containers: dict[str, Any], does: Handler | None = None) -> str:
+        """Docker's engine with these containers, or one that misbehaves; its socket."""
+        return self.stack.enter_context(Docker(*containers, says=does)).path
+
+    def dead_mount(self, path: Path) -> None:
+        """Hold up whoever looks at what lies below a path, as a network's disk does that is away."""
+        for name in ("stat", "scandir"):
+            self.monkeypatch.setattr(os, name, _held_up(getattr(os, name), str(path)))
+
+    def client_certificates_wanted(self) -> str:
+        """A server that speaks TLS 1.2 with nobody who shows no certificate; its address, the setting `server` too."""
+        authority = trustme.CA()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        context.verify_mode = ssl.CERT_REQUIRED
+        authority.configure_trust(context)
+        authority.issue_cert("127.0.0.1").configure_cert(context)
+        listener = self.stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+
+        def shake() -> None:
+            with contextlib.suppress(OSError), listener.accept()[0] as connection:
+                context.wrap_socket(connection, server_side=True)
+
+        threading.Thread(target=shake, daemon=True).start()
+        self.values["server"] = f"https://127.0.0.1:{listener.getsockname()[1]}"
+        return self.values["server"]
+
     def program(self, name: str, *arguments: Any, **options: Any) -> StandIn:
         """A program that stands in for one of the host, alone on the PATH."""
         return stand_ins(self.folder, self.monkeypatch)(name, *arguments, **options)
 
 
+class By(Enum):
+    """Who measures."""
+
+    US = "us"
+    SOMEBODY_ELSE = "somebody else"
+
+
 @dataclass(frozen=True)
 class Asked:
-    """What is measured while the fault is there, and judged by which limit."""
+    """What is measured while the fault is there, by whom, and judged by which limit; `closed` is closed to somebody else."""
 
     probe: dict[str, Any]
     limit: str
     unit: str = ""
+    by: By = By.US
+    closed: Path | None = None
 
 
 Cause = Callable[[Scene], Asked]
+
+
+def _held_up(call: Callable[..., Any], path: str) -> Callable[..., Any]:
+    def held(asked: Any, *arguments: Any, **options: Any) -> Any:
+        if isinstance(asked, str | os.PathLike) and os.fspath(asked).startswith(path):
+            time.sleep(2)
+        return call(asked, *arguments, **options)
+
+    return held
 
 
 # What servers do

@@ -27,5 +27,6 @@ def test_the_page_has_no_other_line() -> None:
 
 
 def test_every_kind_is_on_the_page() -> None:
-    """A new kind of probe comes with its faults; only the notebook's cells measure by themselves."""
-    assert set(CAUSES) == set(PROBES) - {"notebook"}
+    """A new kind of probe comes with all six of its faults; only the notebook's cells measure by themselves."""
+    assert {name.partition(",")[0] for name in CAUSES} == set(PROBES) - {"notebook"}
+    assert all(set(faults) == set(FAULTS) for faults in CAUSES.values())
