@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from collections import Counter
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from checks.catalogue._judging import faults, judged_by
 from checks.catalogue._schema import MetricEntry
-from checks.judge import judge
+from checks.judge import TEXT_UNIT, fingerprint, judge
 from checks.model import Metric, Observation, Span, Status
 from tests.golden import cases
 
@@ -22,9 +23,17 @@ def _metric(row: dict[str, Any]) -> Metric:
     return Metric("shop", "figure", "Figure", entry.unit, {}, **judged_by(entry))
 
 
-def _covering(metric: Metric, value: float) -> list[tuple[datetime, float]]:
+def _observed(metric: Metric, value: Any) -> Observation:
+    if metric.unit == TEXT_UNIT:
+        return Observation(fingerprint(value), TEXT_UNIT, NOW, 0.1, "a test", value)
+    return Observation(float(value), metric.unit, NOW, 0.1, "a test")
+
+
+def _covering(metric: Metric, value: float, before: float | None) -> list[tuple[datetime, float]]:
     """Samples that cover the metric's window: of the value itself where it is held, of nothing where it is counted."""
     limit = metric.critical or metric.warning
+    if before is not None:
+        return [(NOW - timedelta(hours=1), before)]
     if limit is None or limit.span is None or metric.every is None:
         return []
     many = int(limit.window / metric.every) + 1
@@ -32,6 +41,8 @@ def _covering(metric: Metric, value: float) -> list[tuple[datetime, float]]:
     return [(NOW - number * metric.every, past) for number in range(many, 0, -1)]
 
 
+COUNTS = {"console-ext": 63, "mase": 34, "turbo-octo-robot": 39, "unified-workflow": 48, "wellbeing": 93}
+OURS = 200
 PLANS: list[Any] = [case.values[0] for case in cases("limits")]
 ROWS = [pytest.param(row, id=row["row"]) for plan in PLANS for row in plan["rows"]]
 
@@ -42,17 +53,25 @@ def test_a_figure_of_a_plan_is_judged_on_each_side_and_at_its_edge(row: dict[str
     metric = _metric(row)
     seen = {}
     for value in row["values"]:
-        observed = Observation(float(value), metric.unit, NOW, 0.1, "a test")
-        history = _covering(metric, float(value))
+        observed = _observed(metric, value)
+        history = _covering(metric, observed.value, row.get("before"))
         seen[value] = judge(metric, observed, NOW, history).status.value
         if history:
             alone = judge(metric, observed, NOW).status
             assert alone in (Status.UNKNOWN, Status(seen[value])), value
             assert seen[value] == "ok" or alone is Status.UNKNOWN or metric.series.value == "events"
     assert seen == row["values"]
+    assert len(set(seen.values())) > 1, "a row has values on each side"
 
 
 def test_each_row_is_written_once() -> None:
-    """No figure is judged in two ways."""
+    """No figure is judged in two ways; of each plan every metric, check, trigger, alert and log has its row."""
     names = [row["row"] for plan in PLANS for row in plan["rows"]]
-    assert len(names) == len(set(names)) == 74
+    assert len(names) == len(set(names))
+    counts = Counter(name.partition(".")[0] for name in names)
+    assert counts == COUNTS
+
+
+def test_a_figure_that_no_plan_gives_is_said_to_be_ours() -> None:
+    """Where a plan watches something and gives no figure, the row is marked, so that nobody takes it for the plan's."""
+    assert sum("ours" in row for plan in PLANS for row in plan["rows"]) == OURS
