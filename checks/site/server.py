@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 import re
+from dataclasses import dataclass, replace
 from functools import partial
 from http import HTTPStatus
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -26,6 +28,7 @@ _TYPES = {
     ".gz": "application/gzip",
     ".map": "application/json",
 }
+_NAMED = {"status.json": "application/health+json", "metrics.txt": "application/openmetrics-text; version=1.0.0; charset=utf-8"}
 
 
 def server(site: Path, port: int = 0, host: str = "127.0.0.1") -> ThreadingHTTPServer:
@@ -49,11 +52,23 @@ class _Server(ThreadingHTTPServer):
     allow_reuse_port = False
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    status: HTTPStatus
+    content: bytes
+    kind: str
+    tag: str = ""
+    publication: str = ""
+
+
 class _Handler(SimpleHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version = "proofbook"
     sys_version = ""
     timeout = 30
+    # Head and body leave together: a reader does not wait for the one to be acknowledged before the other is sent.
+    wbufsize = -1
+    disable_nagle_algorithm = True
 
     def __init__(self, *args: Any, site: Path, **options: Any) -> None:
         self._site = site
@@ -69,21 +84,32 @@ class _Handler(SimpleHTTPRequestHandler):
         """Say nothing: readers' requests are nobody's business."""
 
     def _answer(self, *, body: bool) -> None:
-        status, content, kind = self._find()
-        self.send_response(status)
+        found = self._find()
+        known = {tag.strip().removeprefix("W/") for tag in self.headers.get("If-None-Match", "").split(",")}
+        if found.tag and found.tag in known:
+            found = replace(found, status=HTTPStatus.NOT_MODIFIED, content=b"")
+        content, kind = found.content, found.kind
+        self.send_response(found.status)
         self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(content)))
+        if found.status is not HTTPStatus.NOT_MODIFIED:
+            self.send_header("Content-Length", str(len(content)))
+        # A reader's browser keeps everything, and asks each time whether it is as it was; what is, keeps its tag from one
+        # publication to the next.
         self.send_header("Cache-Control", "no-cache")
+        if found.tag:
+            self.send_header("ETag", found.tag)
+        if found.publication:
+            self.send_header("Proofbook-Publication", found.publication)
         self.send_header("X-Content-Type-Options", "nosniff")
         self.send_header("X-Frame-Options", "SAMEORIGIN")
         self.send_header("Referrer-Policy", "no-referrer")
-        if kind.startswith("text/html"):
+        if kind.startswith("text/html") and found.status is not HTTPStatus.NOT_MODIFIED:
             self.send_header("Content-Security-Policy", content_security_policy(content.decode("utf-8", "replace")))
         self.end_headers()
         if body:
             self.wfile.write(content)
 
-    def _find(self) -> tuple[HTTPStatus, bytes, str]:
+    def _find(self) -> _Found:
         wanted = unquote(urlsplit(self.path).path).lstrip("/")
         # Twice, as a publication that has just been replaced may also have been the oldest that is kept.
         for _ in range(2 if "\0" not in wanted else 0):
@@ -94,13 +120,20 @@ class _Handler(SimpleHTTPRequestHandler):
             if not path.is_relative_to(root):
                 break
             try:
-                return HTTPStatus.OK, path.read_bytes(), _TYPES.get(path.suffix, "application/octet-stream")
+                with path.open("rb") as opened:
+                    seen = os.fstat(opened.fileno())
+                    tag = f'"{seen.st_ino:x}-{seen.st_mtime_ns:x}-{seen.st_size:x}"'
+                    return _Found(HTTPStatus.OK, opened.read(), _kind(path), tag, root.name.lstrip("0"))
             except OSError:
                 continue
         try:
-            return HTTPStatus.NOT_FOUND, (self._site / "404.html").read_bytes(), _TYPES[".html"]
+            return _Found(HTTPStatus.NOT_FOUND, (self._site / "404.html").read_bytes(), _TYPES[".html"])
         except OSError:
-            return HTTPStatus.NOT_FOUND, b"Nothing is published here.\n", "text/plain; charset=utf-8"
+            return _Found(HTTPStatus.NOT_FOUND, b"Nothing is published here.\n", _TYPES[".txt"])
+
+
+def _kind(path: Path) -> str:
+    return _NAMED.get(path.name) or _TYPES.get(path.suffix, "application/octet-stream")
 
 
 def content_security_policy(page: str) -> str:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -86,3 +87,28 @@ def test_it_listens_on_loopback_only(site: Path) -> None:
     serving = server(site / "current")
     assert serving.server_address[0] == "127.0.0.1"
     serving.server_close()
+
+
+def test_what_is_known_is_not_sent_again(site: Path, client: httpx.Client) -> None:
+    """A reader who has a file is told that it is as it was; a file that is linked from one publication to the next stays known."""
+    first = client.get("/deep/index.html")
+    assert first.headers["Proofbook-Publication"] == "1"
+    known = {"If-None-Match": first.headers["ETag"]}
+    again = client.get("/deep/index.html", headers=known)
+    assert (again.status_code, again.content, again.headers["ETag"]) == (304, b"", first.headers["ETag"])
+    linked = site / "publications" / "0002" / "deep" / "index.html"
+    linked.unlink()
+    linked.hardlink_to(site / "publications" / "0001" / "deep" / "index.html")
+    (site / "current").unlink()
+    (site / "current").symlink_to("publications/0002")
+    after = client.get("/deep/index.html", headers=known)
+    assert (after.status_code, after.headers["Proofbook-Publication"]) == (304, "2")
+    assert client.get("/index.html", headers=known).status_code == 200
+
+
+def test_a_reader_does_not_wait_for_acknowledgements(client: httpx.Client) -> None:
+    """Fifty small answers over one connection take no fifty times forty milliseconds."""
+    started = time.perf_counter()
+    for _ in range(50):
+        assert client.get("/deep/index.html").status_code == 200
+    assert time.perf_counter() - started < 50 * 0.04 / 2

@@ -166,7 +166,7 @@ def test_46_readers_never_notice_a_publisher_that_dies(served: Served) -> None:
         _kill_when(shop, lambda home: any(home.glob(".building-*/index.html")))
         assert shop.published()["runs"]
         assert (shop.root / "public" / "current").readlink() == Path("publications/0001")
-        _kill_when(shop, lambda home: (home / "0002").exists())
+        _kill_when(shop, lambda home: (home / "0002" / "index.html").exists())
         assert shop.page("index.html").rstrip().endswith("</html>")
         assert shop.call("publish", "--no-run").code == 0
     finally:
