@@ -14,7 +14,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from checks.catalogue._limits import read_limits
 from checks.errors import DataError, Place, UsageError
 
-_KNOWN = {"environment", "timezone", "journal", "limits", "redirects"}
+_KNOWN = {"environment", "timezone", "journal", "limits", "redirects", "alive"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,7 @@ class Settings:
         state: the folder of what Proofbook keeps: journal, evidence, sandbox.
         site_name: the site's title.
         limits: what one run may use, by the names of `checks.run.bounds`; what is not declared is bounded generously.
+        alive: a file that the scheduler touches, or an address that it asks, at each sign of life; empty for none.
 
     """
 
@@ -37,6 +38,7 @@ class Settings:
     state: Path
     site_name: str
     limits: Mapping[str, int] = field(default_factory=dict)
+    alive: str = ""
 
 
 def find_root(start: Path) -> Path:
@@ -58,7 +60,7 @@ def find_root(start: Path) -> Path:
 
 
 def read_settings(root: Path) -> Settings:
-    """Read the settings of the project at `root`; PROOFBOOK_ENVIRONMENT and PROOFBOOK_JOURNAL go before the file.
+    """Read the settings of the project at `root`; PROOFBOOK_ENVIRONMENT, PROOFBOOK_JOURNAL and PROOFBOOK_ALIVE go before it.
 
     Raises:
         DataError: mkdocs.yml is not YAML, or its ``proofbook`` block holds a key that is not known.
@@ -92,4 +94,5 @@ def read_settings(root: Path) -> Settings:
         state=state,
         site_name=str(document.get("site_name", "Proofbook")),
         limits=read_limits(block, path),
+        alive=os.environ.get("PROOFBOOK_ALIVE") or str(block.get("alive", "")),
     )

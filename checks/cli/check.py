@@ -85,7 +85,7 @@ def check(
     if format is Format.JSON:
         _print_json(place.environment, results)
     else:
-        _print(results)
+        print_results(results)
         for way in ways if verbose else ():
             print_way(way)
     raise typer.Exit(Status.worst(result.status for result in results).exit_code)
@@ -160,7 +160,8 @@ def _observed(seen: Observation) -> str:
     return inert(seen.detail if len(seen.detail) <= _LONGEST_TEXT else f"{seen.detail[: _LONGEST_TEXT - 1]}…")
 
 
-def _print(results: list[Result]) -> None:
+def print_results(results: list[Result]) -> None:
+    """Print a table of what was found, in the order in which it was judged."""
     from checks.cli._progress import STYLES
     from checks.cli._tables import print_table
     from checks.journal.formats import inert

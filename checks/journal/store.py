@@ -260,6 +260,17 @@ class Journal(Questions):
             self._holdings.took(environment, runbook, due_at, token)
         return bool(token)
 
+    def pass_slot(self, runbook: str, environment: str, due_at: datetime, now: datetime, actor: str, why: str) -> bool:
+        """Take a slot that will not be executed, and note why; whether it was there to be taken."""
+        row = {"runbook": runbook, "environment": environment, "due_at": due_at, "claimed_at": now, "owner": actor}
+        with writing(self._engine) as connection:
+            new = _derived.upsert(connection, t.slots).on_conflict_do_nothing().returning(t.slots.c.runbook)
+            taken = connection.execute(new, row).first() is not None
+            if taken:
+                detail = {"environment": environment, "due_at": due_at.isoformat(), "reason": why}
+                _note(connection, "slot-passed-over", now, runbook, actor, detail)
+        return taken
+
     def lapse_slots(self, now: datetime) -> None:
         """Let slots be taken once more whose taker on this machine is gone, and had not begun their run."""
         leases.lapse_slots(self._engine, now)

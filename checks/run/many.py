@@ -38,6 +38,7 @@ def run_many(
     clock: Callable[[], datetime],
     jobs: int | None = None,
     watcher: Watcher | None = None,
+    cancelled: threading.Event | None = None,
 ) -> list[Outcome]:
     """Execute prepared runs, `jobs` at once, each in a kernel of its own.
 
@@ -50,9 +51,10 @@ def run_many(
         clock: gives the time, aware, in UTC.
         jobs: how many at once; default: one for each processor.
         watcher: is told how they get on.
+        cancelled: set by another thread, it asks for what Ctrl-C asks for, but nothing is raised.
 
     Returns:
-        The outcomes in the order of `runs`.
+        The outcomes in the order of `runs`, of those that began.
 
     Raises:
         KeyboardInterrupt: the person asked to stop: what was running has been ended and journaled as cancelled, what had
@@ -68,7 +70,7 @@ def run_many(
     sources = [_source(prepared) for prepared in given]
     kernels.warm_up(sources)
     waiting = Waiting((_rank(prepared, source), prepared) for prepared, source in zip(given, sources, strict=True))
-    cancelled = threading.Event()
+    cancelled = cancelled or threading.Event()
     under_way: dict[Future[Outcome], tuple[int, Prepared]] = {}
     outcomes: dict[int, Outcome] = {}
     workers = max(1, jobs or os.cpu_count() or 1)
@@ -84,8 +86,8 @@ def run_many(
 
     with ThreadPoolExecutor(workers, thread_name_prefix="run") as pool:
         try:
-            while waiting or under_way:
-                while waiting and len(under_way) < workers:
+            while under_way or (waiting and not cancelled.is_set()):
+                while waiting and len(under_way) < workers and not cancelled.is_set():
                     position, prepared = waiting.take()
                     try:
                         prepared = record.begin(prepared, recorder, clock())

@@ -139,6 +139,11 @@ class Sampler:
         self._statuses: dict[str, Status] = {}
         self.figures = Figures()
 
+    def follow(self, before: Sampler) -> None:
+        """Take over what an earlier sampler, which has ended, found and could not write, and what it has said."""
+        self._found[:0] = before._found
+        self._statuses = before._statuses
+
     async def run(self, tasks: Iterable[Task], until: asyncio.Event, tick: timedelta = TICK) -> None:
         """Sample until an event is set; then write what was found, and return without waiting for probes under way."""
         keeping = [asyncio.create_task(self._keep(task)) for task in tasks]

@@ -35,6 +35,7 @@ class ProofbookConfig(Config):  # type: ignore[no-untyped-call]  # MkDocs has no
     journal = config_options.Type(str, default="")
     limits = config_options.Type(dict, default={})
     redirects = config_options.Type(dict, default={})
+    alive = config_options.Type(str, default="")
 
 
 class ProofbookPlugin(BasePlugin[ProofbookConfig]):  # type: ignore[no-untyped-call]  # MkDocs has no types here
