@@ -79,8 +79,12 @@ def soon(facts: Facts, most: int = 6) -> list[Entry]:
         for runbook in facts.catalogue.runbooks_in(facts.environment)
         if (at := next_due(runbook, facts.now)) is not None
     ]
-    people = [entry for entry in duties(facts, timedelta(days=7)) if entry.at >= facts.now]
-    return sorted([*runs, *people], key=lambda entry: entry.at)[:most]
+    people: dict[tuple[str, str], Entry] = {}
+    for entry in duties(facts, timedelta(days=7)):
+        if entry.at >= facts.now:
+            people.setdefault((entry.system, entry.title), entry)
+    soonest = sorted(runs, key=lambda entry: entry.at)[: most - 2]
+    return sorted([*soonest, *[*people.values()][: most - len(soonest)]], key=lambda entry: entry.at)
 
 
 def unsigned(facts: Facts) -> list[tuple[System, list[ChecklistItem]]]:

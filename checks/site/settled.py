@@ -22,7 +22,8 @@ _EXTENSIONS: dict[str, dict[str, Any]] = {
     "def_list": {},
     "footnotes": {},
     "md_in_html": {},
-    "tables": {},
+    # Columns are aligned by an attribute: a style in the page is what the policy of contents forbids.
+    "tables": {"use_align_attribute": True},
     "toc": {"permalink": True},
     "pymdownx.details": {},
     "pymdownx.highlight": {"anchor_linenums": False},

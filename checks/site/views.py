@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -89,6 +90,14 @@ def run_badge(facts: Facts, run: Run | None, runbook: Runbook) -> Badge:
     return _badge("stale" if aged else run.status.value, run.ended_at or run.started_at, None if over else until)
 
 
+def decision_badge(met: str, states: Sequence[Badge]) -> Badge:
+    """The badge of a condition: what speaks against it may be believed as long as each of its states."""
+    if met != "no":
+        return Badge({"yes": "critical"}.get(met, "unknown"))
+    soonest = min((state for state in states if state.until), key=lambda state: state.until or datetime.max, default=None)
+    return Badge("ok", soonest.measured, soonest.fresh_for) if soonest else Badge("ok")
+
+
 def past_badge(run: Run) -> Badge:
     """The badge of a run in a history, which age does not change: what it found then, or that it has not ended."""
     return Badge(run.status.value) if run.state.ended else Badge("unknown")
@@ -101,10 +110,11 @@ def answer(facts: Facts) -> str:
         return "There is nothing to measure yet"
     if report.newest_at is None:
         return "Nothing has been measured yet"
-    count = len(needs(facts, report))
+    begun = sum(one.resolved is None for one in facts.incidents)
+    count = len(needs(facts, report)) + begun
     if not count:
         return "Everything is well"
-    if all(item.label == "stale" for item in report.needs):
+    if not begun and all(item.label == "stale" for item in report.needs):
         return "This answer is stale"
     return "1 thing needs someone" if count == 1 else f"{count} things need someone"
 
