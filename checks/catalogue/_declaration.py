@@ -52,9 +52,16 @@ def _known_timezone(name: str) -> str:
     return name
 
 
+def _without_a_way_up(path: str) -> str:
+    if ".." in path.split("/"):
+        raise ValueError("expected a path below its setting, without `..`")
+    return path
+
+
 Duration = Annotated[timedelta, BeforeValidator(parse_duration, json_schema_input_type=str)]
 Regex = Annotated[str, AfterValidator(_is_regex)]
 Timezone = Annotated[str, AfterValidator(_known_timezone)]
+Place = Annotated[str, AfterValidator(_without_a_way_up)]
 Statistic = Literal["median", "mean", "min", "max", "p50", "p95", "p99"]
 
 

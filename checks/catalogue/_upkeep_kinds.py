@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from checks.catalogue._declaration import Declaration, Duration, Timezone
+from checks.catalogue._declaration import Declaration, Duration, Place, Timezone
 
 
 class GitProbe(Declaration):
@@ -19,7 +19,9 @@ class GitProbe(Declaration):
     """
 
     kind: Literal["git"]
-    repository: str = Field(description="The folder of a repository or of its work tree, mostly a setting such as {repository}.")
+    repository: Place = Field(
+        description="The folder of a repository or of its work tree, mostly a setting such as {repository}."
+    )
     measure: Literal["tags", "ahead", "behind", "diverged", "age"]
     pattern: str = Field("*", description="Which tags are counted, by their names: v2.*")
     ref: str = "HEAD"
@@ -113,7 +115,7 @@ class RetentionProbe(Declaration):
     """
 
     kind: Literal["retention"]
-    path: str = Field(description="The log; its rotated files lie beside it.")
+    path: Place = Field(description="The log; its rotated files lie beside it.")
     measure: Literal["too-long", "too-soon", "oldest", "newest"]
     policy: dict[str, Duration] = Field(default_factory=dict)
     level: str | None = None

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from checks.catalogue._declaration import Declaration as Declaration
 from checks.catalogue._declaration import Duration as Duration
+from checks.catalogue._declaration import Place as Place
 from checks.catalogue._declaration import Regex as Regex
 from checks.catalogue._declaration import Statistic as Statistic
 from checks.catalogue._declaration import Timezone as Timezone
@@ -101,7 +102,7 @@ class FileProbe(Declaration):
     """
 
     kind: Literal["file"]
-    path: str = Field(description="A path or glob below a setting of the environment, such as {backups}/*.sql.gz.")
+    path: Place = Field(description="A path or glob below a setting of the environment, such as {backups}/*.sql.gz.")
     measure: Literal["age", "size", "count"]
     timeout: Duration = timedelta(seconds=10)
 
@@ -121,7 +122,7 @@ class SqlProbe(Declaration):
     """
 
     kind: Literal["sql"]
-    database: str = Field(
+    database: Place = Field(
         description="A path of an SQLite database or an address postgresql://…, mostly a setting such as {database}."
     )
     measure: Literal["query", "size", "slow-queries", "connections", "lock-waits", "vacuum-age", "unused-indexes"] = "query"
@@ -152,7 +153,7 @@ class LogProbe(Declaration):
     """
 
     kind: Literal["log"]
-    path: str
+    path: Place
     window: Duration
     match: Regex | None = Field(None, description="A regular expression in the syntax of RE2.")
     where: dict[str, str | int | list[str | int]] = Field(default_factory=dict)
@@ -184,8 +185,8 @@ class HostProbe(Declaration):
         "disk", "inodes", "memory", "cpu", "load", "open-files",
         "process-memory", "process-cpu", "process-uptime", "process-files", "process-files-share",
     ]  # fmt: skip
-    path: str = "/"
-    pid_file: str | None = None
+    path: Place = "/"
+    pid_file: Place | None = None
     timeout: Duration = timedelta(seconds=10)
 
     @model_validator(mode="after")

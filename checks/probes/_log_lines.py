@@ -32,7 +32,7 @@ _MONTHS = {
     for number, name in enumerate(("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"), start=1)
 }
 _UUID = re.compile(r"\b[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\b")
-_WORD = re.compile(r"\w+")
+_WITH_DIGIT = re.compile(r"\b[^\W\d]*\d\w*")
 _NUMBERS = re.compile(r"[+-]?<n>(?:[.,:/-]<n>)*")
 
 
@@ -169,14 +169,11 @@ class Lines:
 def template(message: str) -> str:
     """A message with what differs from one line to the next (numbers, ids, hexadecimals, addresses) left out."""
     line = message.strip().partition("\n")[0][:_MESSAGE].strip()
-    return _NUMBERS.sub("<n>", _WORD.sub(_placeholder, _UUID.sub("<id>", line)))
+    return _NUMBERS.sub("<n>", _WITH_DIGIT.sub(_placeholder, _UUID.sub("<id>", line)))
 
 
 def _placeholder(match: re.Match[str]) -> str:
-    word = match.group()
-    if word.isdecimal():
-        return "<n>"
-    return "<id>" if any(letter.isdecimal() for letter in word) else word
+    return "<n>" if match.group().isdecimal() else "<id>"
 
 
 @lru_cache(maxsize=64)

@@ -105,11 +105,17 @@ def _save_age(info: Mapping[str, str], measuring: Measuring) -> Observation | Un
     # A server that starts sets the time of its last save to its start, though it has saved nothing.
     if not saves:
         return measuring.failed(
-            f"nothing was saved since its start {format_value(uptime, 's')} ago; {_last_try(info) or 'no save was tried'}"
+            f"nothing was saved since its start {format_value(uptime, 's')} ago; {_last_try(info) or _other_file(info)}"
         )
     unsaved = _number(info, "rdb_changes_since_last_save")
     detail = f"{unsaved:,.0f} changes since" + (f"; {tried}" if (tried := _last_try(info)) else "")
     return measuring.gave(max(0.0, at - saved), "s", detail)
+
+
+def _other_file(info: Mapping[str, str]) -> str:
+    if info.get("aof_enabled", "0") == "0":
+        return "no save was tried"
+    return f"it appends to a file, the last time {info.get('aof_last_write_status', 'unknown')}, and does not tell its age"
 
 
 def _last_try(info: Mapping[str, str]) -> str:
