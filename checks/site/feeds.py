@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from checks.journal.formats import inert, rfc3339
 from checks.model import RunState
-from checks.site import metric_page, words
+from checks.site import agenda, incidents, metric_page, words
 from checks.site.facts import CHANGES_SHOWN
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ _ATOM = "http://www.w3.org/2005/Atom"
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "https://proofbook.invalid/")
 _MOST_ENTRIES = 200
 _AHEAD = timedelta(days=31)
+_A_MOMENT = timedelta(minutes=15)
 _SINGLY = 4
 """A runbook that is due more often than this in a day is told as one event a day."""
 
@@ -39,8 +40,10 @@ class _Entry:
 
 
 def atom(facts: Facts) -> str:
-    """Changes of status and runs that failed, the newest first, as an Atom feed; its links are relative to it."""
-    entries = sorted((*_changes(facts), *_failed(facts)), key=lambda entry: entry.at, reverse=True)[:_MOST_ENTRIES]
+    """Changes of status, failed runs and steps of incidents, the newest first, as an Atom feed; its links are relative."""
+    entries = sorted((*_changes(facts), *_failed(facts), *_incidents(facts)), key=lambda entry: entry.at, reverse=True)[
+        :_MOST_ENTRIES
+    ]
     ET.register_namespace("", _ATOM)
     site = inert(facts.catalogue.settings.site_name)
     feed = ET.Element(f"{{{_ATOM}}}feed")
@@ -76,6 +79,18 @@ def _changes(facts: Facts) -> Iterator[_Entry]:
         )
 
 
+def _incidents(facts: Facts) -> Iterator[_Entry]:
+    for incident in facts.incidents:
+        title = f"{incident.severity}: {incident.title}, {facts.catalogue.system(incident.system).title}"
+        said = {moment.what: moment.text for moment in reversed(incidents.told(facts, incident)) if moment.text}
+        times = (("opened", incident.opened), ("acknowledged", incident.acknowledged), ("resolved", incident.resolved))
+        for what, at in times:
+            if at is not None:
+                name = f"{facts.environment}/incident/{incident.name}/{what}"
+                text = said.get(what) or f"The incident was {what}."
+                yield _Entry(name, at, f"Incident {what}: {title}", text, incidents.address_of(incident))
+
+
 def _failed(facts: Facts) -> Iterator[_Entry]:
     for run in facts.failed:
         runbook = facts.catalogue.runbooks.get(run.runbook)
@@ -99,7 +114,7 @@ def _urn(name: str) -> str:
 
 
 def calendar(facts: Facts) -> bytes:
-    """What runs when in the coming month; a runbook that is due often is one event a day that says how often."""
+    """What runs when in the coming month, and what people must do; what runs often is one event a day that says how often."""
     from icalendar import Calendar
 
     shown = Calendar()
@@ -109,6 +124,8 @@ def calendar(facts: Facts) -> bytes:
     for runbook in facts.catalogue.runbooks_in(facts.environment):
         for at, times in _due(runbook, facts.now):
             shown.add_component(_event(facts, runbook, at, times))
+    for entry in agenda.duties(facts, _AHEAD):
+        shown.add_component(_duty(facts, entry))
     content: bytes = shown.to_ical()
     return content
 
@@ -131,6 +148,21 @@ def _event(facts: Facts, runbook: Runbook, at: datetime, times: int) -> Event:
     else:
         event.add("dtstart", at)
         event.add("duration", runbook.time_budget or runbook.deadline)
+    return event
+
+
+def _duty(facts: Facts, entry: agenda.Entry) -> Event:
+    from icalendar import Event
+
+    event: Event = Event()
+    name = f"{facts.environment}/{entry.system}/{entry.title}/{entry.text}/{entry.at.isoformat()}"
+    event.add("uid", f"{uuid.uuid5(_NAMESPACE, name)}@proofbook")
+    event.add("dtstamp", facts.now)
+    event.add("summary", inert(f"{entry.title} ({facts.catalogue.system(entry.system).title})"))
+    event.add("description", inert(entry.text))
+    event.add("categories", [entry.system, "by hand"])
+    event.add("dtstart", entry.at)
+    event.add("dtend", entry.until or entry.at + _A_MOMENT)
     return event
 
 

@@ -119,12 +119,6 @@ def open_rows(facts: Facts, system: str = "") -> list[IncidentRow]:
 def story(facts: Facts, incident: Incident) -> list[Moment]:
     """What happened, the oldest first: what people said, how metrics turned, which runbooks were operated."""
     end = incident.resolved or facts.now
-    told = [_told(event) for event in told_of(incident, facts.told)]
-    known = {moment.what for moment in told}
-    # A page that was written afterwards has times, and no events.
-    for what, at in (("opened", incident.opened), ("acknowledged", incident.acknowledged), ("resolved", incident.resolved)):
-        if at is not None and what not in known:
-            told.append(Moment(at, what))
     turned = [
         Moment(
             turn.result.judged_at,
@@ -144,7 +138,17 @@ def story(facts: Facts, incident: Incident) -> list[Moment]:
         for run in facts.runs.get(book.slug, ())
         if run.trigger is Trigger.OPERATOR and incident.opened - _BEFORE <= run.started_at <= end
     ]
-    return sorted([*told, *turned, *operated], key=lambda moment: moment.at)
+    return sorted([*told(facts, incident), *turned, *operated], key=lambda moment: moment.at)
+
+
+def told(facts: Facts, incident: Incident) -> list[Moment]:
+    """What people said of it, the oldest first; a page that was written afterwards has times, and no events."""
+    found = [_told(event) for event in told_of(incident, facts.told)]
+    known = {moment.what for moment in found}
+    for what, at in (("opened", incident.opened), ("acknowledged", incident.acknowledged), ("resolved", incident.resolved)):
+        if at is not None and what not in known:
+            found.append(Moment(at, what))
+    return found
 
 
 _WORDS = {OPENED: "opened", NOTED: "noted", ACKNOWLEDGED: "acknowledged", RESOLVED: "resolved"}
