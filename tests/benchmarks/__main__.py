@@ -12,11 +12,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks import fresh, judging, run
+from tests.benchmarks import fresh, history, judging, run
 from tests.benchmarks.measuring import machine
 
 SUBJECTS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
     "fresh": lambda options: fresh.measure(options.notebooks, options.rounds),
+    "history": lambda options: history.measure(options.rows, options.rounds),
     "judge": lambda options: judging.measure(options.rounds),
     "run": lambda options: run.measure(options.notebooks, options.rounds),
 }
@@ -27,6 +28,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="nox -s bench --", description=__doc__)
     parser.add_argument("subjects", nargs="*", metavar="SUBJECT", help=f"what to measure: {', '.join(SUBJECTS)} (default: all)")
     parser.add_argument("--notebooks", type=int, default=40, help="how many notebooks (default 40)")
+    parser.add_argument(
+        "--rows", type=int, nargs="+", default=[10**5, 10**6, 10**7], help="how many observations (default 10^5 10^6 10^7)"
+    )
     parser.add_argument("--rounds", type=int, default=5, help="how many rounds of each way (default 5)")
     parser.add_argument("--json", type=Path, default=Path("bench.json"), help="where the figures go (default bench.json)")
     options = parser.parse_args(arguments)

@@ -1,0 +1,273 @@
+"""The history at 10⁵, 10⁶ and 10⁷ observations, on SQLite and PostgreSQL: what one question costs, and how that grows.
+
+Filled by SQL, as 320 metrics of 10 systems that are sampled every five minutes would have filled it: each value is an
+observation; a result of its own has what a run measured (every hour) and what was not ok (one in a hundred).
+
+The peer is what one would build first: one table of (metric, time, value, status), by itself and with an index on metric and
+time. It is in the same database, and is asked the same questions in the same round.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from checks.journal import Journal, open_journal
+from checks.journal import _queries as q
+from checks.journal import _tables as t
+from checks.journal._engine import reading, writing
+from checks.model import Observation, Result, Run, RunState, Status, Trigger
+
+_SYSTEMS, _METRICS = 10, 32
+_EVERY = timedelta(minutes=5)
+_NOW = datetime(2026, 11, 2, 12, 0, tzinfo=UTC)
+_DAY, _MONTH = timedelta(days=1), timedelta(days=30)
+_ONE = "system-3/metric-7"
+_ASKED = 25  # times each question is asked in a round
+
+# SQL that both databases read; `numbers` is a table of 0, 1, 2, … as many as each metric has values.
+_VALUE = "((numbers.n * 7919 + series.id * 104729) % 1000) / 10.0"
+_STATUS = f"CASE WHEN {_VALUE} >= 99 THEN 'warning' ELSE 'ok' END"
+_TOLD = f"(numbers.n % 12 = 0 OR {_VALUE} >= 99)"  # has a result of its own
+_RUN = "'run-' || substr(series.system, 8) || '-' || (numbers.n / 12)"
+_FILL = (
+    "INSERT INTO runs (id, runbook, system, environment, trigger, started_at, parameters, source, host, actor)"
+    " SELECT 'run-' || substr(system, 8) || '-' || (n / 12), system || '/hourly', system, 'production', 'schedule',"
+    " :start + n * :step, {}, '', '', '' FROM series, numbers WHERE n % 12 = 0 AND metric = 'metric-0'",
+    "INSERT INTO run_ends (run_id, state, status, ended_at, reason)"
+    " SELECT id, CASE WHEN started_at % 97 = 0 THEN 'failed' ELSE 'finished' END, 'ok', started_at, '' FROM runs",
+    f"INSERT INTO observations (series, ts, value, unit, status) SELECT series.id, :start + numbers.n * :step, {_VALUE}, 'ms',"
+    f" CASE WHEN {_TOLD} THEN NULL ELSE 'ok' END FROM series, numbers ORDER BY series.id, numbers.n",
+    "INSERT INTO results (run_id, series, title, status, reason, judged_at, measured_at, value, unit, took, source, detail,"
+    f" warning, critical) SELECT CASE WHEN numbers.n % 12 = 0 THEN {_RUN} END, series.id, 'A metric', {_STATUS},"
+    f" 'so it is', :start + numbers.n * :step, :start + numbers.n * :step, {_VALUE}, 'ms', 0.01, 'GET http://127.0.0.1/', '',"
+    f" '>= 99 ms', '> 500 ms' FROM series, numbers WHERE {_TOLD} ORDER BY numbers.n, series.id",
+    "INSERT INTO plain SELECT series.system || '/' || series.metric, :start + numbers.n * :step,"
+    f" {_VALUE}, {_STATUS} FROM series, numbers ORDER BY numbers.n, series.id",
+    "INSERT INTO plain_indexed SELECT * FROM plain",
+)
+_PEER = {
+    "latest": "SELECT p.metric, p.ts, p.value, p.status FROM {0} p JOIN (SELECT metric, max(ts) AS ts FROM {0} GROUP BY metric) l"
+    " ON l.metric = p.metric AND l.ts = p.ts",
+    "sparkline": "SELECT ts / 600000000, min(value), avg(value), max(value) FROM {0} WHERE metric = :one AND ts >= :day"
+    " GROUP BY ts / 600000000",
+    "uptime": "SELECT avg(CASE WHEN status = 'ok' THEN 1.0 ELSE 0 END) FROM {0} WHERE metric = :one AND ts >= :month",
+}
+
+
+def measure(sizes: Sequence[int], rounds: int) -> dict[str, Any]:
+    """Measure and print; the figures."""
+    figures: dict[str, Any] = {}
+    for database in ("sqlite", "postgresql"):
+        with _server(database) as new_url:
+            if new_url is None:
+                print(f"{database}: not installed, not measured", file=sys.stderr)
+                continue
+            figures[database] = {str(rows): _of_size(new_url(), rows, rounds) for rows in sizes}
+            _show(database, figures[database])
+    return figures
+
+
+def _of_size(url: str, rows: int, rounds: int) -> dict[str, Any]:
+    print(f"{url.partition(':')[0]}: {rows:,} observations", file=sys.stderr)
+    with open_journal(url) as journal:
+        filled = _timed(lambda: _fill(journal, rows))
+        rebuilt = _timed(journal.rebuild)
+        _analyze(journal)
+        asked = _asked(journal, rounds)
+        written = [_insert(journal, number) for number in range(rounds * 4)]
+    return {
+        "filled_s": filled,
+        "rebuilt_s": rebuilt,
+        "questions_ms": asked,
+        "insert_320_results_ms": statistics.median(written),
+        "insert_320_results_spread_ms": max(written) - min(written),
+    }
+
+
+def _fill(journal: Journal, rows: int) -> None:
+    number = math.ceil(rows / (_SYSTEMS * _METRICS))
+    start = _NOW - number * _EVERY
+    with writing(journal._engine) as connection:
+        for name in ("plain", "plain_indexed"):
+            connection.execute(sa.text(f"CREATE TABLE {name} (metric TEXT, ts BIGINT, value DOUBLE PRECISION, status TEXT)"))
+        connection.execute(sa.text("CREATE TEMPORARY TABLE numbers (n BIGINT)"))
+        connection.execute(
+            sa.text(
+                "INSERT INTO numbers WITH RECURSIVE c(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM c WHERE n < :last)"
+                " SELECT n FROM c"
+            ),
+            {"last": number - 1},
+        )
+        names = [(f"system-{system}", f"metric-{metric}") for system in range(_SYSTEMS) for metric in range(_METRICS)]
+        connection.execute(
+            sa.insert(t.series),
+            [{"environment": "production", "system": system, "metric": metric} for system, metric in names],
+        )
+        empty = "CAST('{}' AS json)" if journal._engine.dialect.name == "postgresql" else "'{}'"
+        for statement in (_FILL[0].format(empty), *_FILL[1:]):
+            given = {"start": t.to_micros(start), "step": _EVERY // t.MICROSECOND}
+            connection.execute(sa.text(statement), given if ":start" in statement else {})
+        connection.execute(sa.text("CREATE INDEX plain_by_time ON plain_indexed (metric, ts)"))
+
+
+def _analyze(journal: Journal) -> None:
+    # PostgreSQL does this by itself within a minute or so; SQLite's plans need no figures.
+    if journal._engine.dialect.name == "postgresql":
+        with journal._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(sa.text("VACUUM ANALYZE"))
+
+
+def _asked(journal: Journal, rounds: int) -> dict[str, dict[str, float]]:
+    """Milliseconds of each question: of the whole call, of its statement in the database, of the peers."""
+    system, _, metric = _ONE.partition("/")
+    statements = {
+        "latest": q.latest_results("production"),
+        "status of all": q.latest("production"),
+        "sparkline": q.stretches("production", _NOW - _DAY, timedelta(minutes=10), (system, metric)),
+        "uptime": q.tally("production", system, metric, t.to_micros(_NOW - _MONTH) // 86_400_000_000),
+    }
+    calls: dict[str, Callable[[], object]] = {
+        "latest": lambda: journal.latest_results("production"),
+        "status of all": lambda: journal.status_since("production"),
+        "sparkline": lambda: journal.stretches("production", _NOW - _DAY, timedelta(minutes=10), slug=_ONE),
+        "uptime": lambda: journal.tally(_ONE, "production", _NOW - _MONTH),
+        "values of a day": lambda: journal.observations(_ONE, "production", _NOW - _DAY),
+        "everything a report needs": lambda: journal.snapshot("production"),
+        "last critical, of all": lambda: journal.last_critical("production"),
+        "worst of 30 days, of all": lambda: journal.daily_worst("production", _NOW - _MONTH),
+        "limits in force, of all": lambda: journal.limits_in_force("production"),
+        "200 changes of status": lambda: journal.status_changes("production", _NOW - _MONTH),
+        "last slots": lambda: journal.last_slots("production"),
+    }
+    found: dict[str, dict[str, list[float]]] = {name: {} for name in calls}
+    slow = {"plain"}
+    for number in range(rounds):
+        for name, call in calls.items():
+            found[name].setdefault("call", []).extend(_each(call))
+        for name, statement in statements.items():
+            found[name].setdefault("statement", []).extend(_raw(journal, statement))
+            for peer, table in (("plain", "plain"), ("plain, indexed", "plain_indexed")):
+                if peer in slow and number > 0:
+                    continue  # it is a thousand times slower; once is enough to know
+                given = {"one": _ONE, "day": t.to_micros(_NOW - _DAY), "month": t.to_micros(_NOW - _MONTH)}
+                if name not in _PEER:
+                    continue
+                text = _PEER[name].format(table)
+                wanted = {key: value for key, value in given.items() if f":{key}" in text}
+                found[name].setdefault(peer, []).extend(
+                    _raw(journal, sa.text(text), wanted, 2 if peer in slow or name == "latest" else _ASKED)
+                )
+    return {name: {way: statistics.median(times) for way, times in ways.items()} for name, ways in found.items()}
+
+
+def _raw(journal: Journal, statement: Any, given: dict[str, Any] | None = None, times: int = _ASKED) -> list[float]:
+    """Milliseconds that the database takes to answer a statement, all rows fetched by its driver."""
+    compiled = statement.compile(journal._engine, compile_kwargs={"render_postcompile": True})
+    values = compiled.construct_params(given)
+    with reading(journal._engine) as connection:
+        cursor = connection.connection.cursor()
+        processed = {
+            key: (compiled._bind_processors[key](value) if key in compiled._bind_processors else value)
+            for key, value in values.items()
+        }
+        ordered: Any = [processed[key] for key in compiled.positiontup] if compiled.positional else processed
+        return _each(lambda: cursor.execute(str(compiled), ordered) and cursor.fetchall(), times)
+
+
+def _each(call: Callable[[], object], times: int = _ASKED) -> list[float]:
+    return [1000 * _timed(call) for _ in range(times)]
+
+
+def _timed(call: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    call()
+    return time.perf_counter() - started
+
+
+def _insert(journal: Journal, number: int) -> float:
+    """Milliseconds that the end of a run with a result of each metric takes to be written."""
+    at = _NOW + (number + 1) * _EVERY
+    run = Run(f"bench-{number}", "system-0/all", "system-0", "production", Trigger.SCHEDULE, RunState.RUNNING, Status.UNKNOWN, at)
+    results = [
+        Result(
+            f"system-{system}",
+            f"metric-{metric}",
+            "A metric",
+            Status.OK,
+            "so it is",
+            at,
+            Observation(float(number), "ms", at, 0.01, "GET http://127.0.0.1/"),
+            ">= 99 ms",
+            "> 500 ms",
+        )
+        for system in range(_SYSTEMS)
+        for metric in range(_METRICS)
+    ]
+    journal.start_run(run)
+    from dataclasses import replace
+
+    done = replace(run, state=RunState.FINISHED, status=Status.OK, ended_at=at)
+    return 1000 * _timed(lambda: journal.finish_run(done, results))
+
+
+@contextmanager
+def _server(database: str) -> Iterator[Callable[[], str] | None]:
+    """What gives the URL of a new database; ``None`` where there is no server."""
+    if database == "sqlite":
+        with tempfile.TemporaryDirectory(prefix="proofbook-bench-") as folder:
+            yield lambda: f"sqlite:///{tempfile.mkdtemp(dir=folder)}/journal.db"
+        return
+    from tests.services.conftest import _POSTGRESQL, _USER, Postgresql
+
+    if not (_POSTGRESQL / "postgres").exists():
+        yield None
+        return
+    folder = tempfile.mkdtemp(prefix="proofbook-pg-")
+    try:
+        if os.geteuid() == 0:
+            shutil.chown(folder, _USER, _USER)
+        server = Postgresql(Path(folder))
+        server.start()
+        try:
+            yield server.new_database
+        finally:
+            server.stop()
+    except subprocess.SubprocessError:
+        yield None
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _show(database: str, sizes: dict[str, Any]) -> None:
+    names = next(iter(sizes.values()))["questions_ms"]
+    print(f"\n{database}: milliseconds a question, by observations; growth from the least to the most; times the peers")
+    print(f"  {'':<34}" + "".join(f"{int(size):>14,}" for size in sizes) + "    growth   plain   indexed")
+    for name in names:
+        for way in ("statement", "call"):
+            found = [figures["questions_ms"][name].get(way) for figures in sizes.values()]
+            if found[0] is None:
+                continue
+            line = f"  {name + (' (whole call)' if way == 'call' else ''):<34}"
+            line += "".join(f"{milliseconds:>14.3f}" for milliseconds in found) + f"{found[-1] / found[0]:>9.2f}x"
+            if way == "statement":
+                most = list(sizes.values())[-1]["questions_ms"][name]
+                line += "".join(
+                    f"{most[peer] / most['statement']:>9,.0f}x" for peer in ("plain", "plain, indexed") if peer in most
+                )
+            print(line)
+    for key, title in (("insert_320_results_ms", "a run's 320 results, written"), ("rebuilt_s", "all drawn anew (s)")):
+        print(f"  {title:<34}" + "".join(f"{figures[key]:>14.2f}" for figures in sizes.values()))
