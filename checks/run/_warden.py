@@ -20,16 +20,18 @@ TYPE_CHECKING = False  # typing and collections.abc would be most of the time th
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 if TYPE_CHECKING or __name__ != "__main__":
-    from checks.run import bounds
+    from checks.run import _control_group, bounds
 else:
     # As a program this is started without any folder to import from but Python's own.
     sys.path.append(os.path.dirname(__file__))  # noqa: PTH120 - pathlib would double the time that this process needs to start
+    import _control_group
     import bounds
 
 _PR_SET_CHILD_SUBREAPER = 36
 _LOOK_FOR_PARENT_SECONDS = 0.5
 _ENDS_SECONDS = 0.05
 _CROWD = 64
+_STOP_SECONDS = 5.0
 STOPPED = 143
 
 
@@ -99,13 +101,14 @@ def watch(kernel: int, bell: Bell, wanted: Callable[[], bool], *ears: int, surro
 
     """
     code: int | None = None
-    group = bounds.Group.make(kernel, surroundings)
-    watched = bounds.Watch(surroundings, descendants)
+    group = _control_group.ControlGroup.make(kernel, _limits_of_a_group(surroundings))
+    watched = bounds.Watch(surroundings, descendants, lambda: _refused(group))
     pause = bounds.LOOK_SECONDS if bounds.VARIABLE in surroundings else _LOOK_FOR_PARENT_SECONDS
     while code is None and not bell.stopped and wanted() and not watched.broken():
         code = reap(kernel)
         if code is None:
             bell.wait(pause, *ears)
+    watched.last_words()
     # All of a group ends at one moment, in which none of it can start another.
     group.kill()
     if code is None:
@@ -150,27 +153,58 @@ def kill_all() -> None:
         except ChildProcessError:
             return
         found = _family()
-        # Only descendants can be in a group that one of them leads, or joined: a group never reaches beyond its session.
-        for group in {group for _, group in found} - {os.getpgrp()}:
-            tell_group(group, signal.SIGKILL)
-        for descendant, _ in found:
-            try:
-                os.kill(descendant, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
         if len(found) > _CROWD:
-            _hurry()
-            continue
+            found = _stop_crowd(found)
+        _signal(found, signal.SIGKILL)
         time.sleep(pause)
         pause = min(pause * 2, 0.1)
 
 
+def _stop_crowd(found: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Stop a crowd, which multiplies as long as it gets time to, before it is killed; those who are in it by then.
+
+    Who is stopped goes on counting against every bound of the operating system's; who was killed makes room for another.
+    """
+    _hurry()
+    ends_at = time.monotonic() + _STOP_SECONDS
+    stopped: set[int] = set()
+    while new := [one for one in found if one[0] not in stopped]:
+        _signal(new, signal.SIGSTOP)
+        if time.monotonic() > ends_at:
+            break
+        stopped.update(process for process, _ in new)
+        found = _family()
+    return found
+
+
+def _signal(family: list[tuple[int, int]], signum: int) -> None:
+    # Only descendants can be in a group that one of them leads, or joined: a group never reaches beyond its session.
+    for group in {group for _, group in family} - {os.getpgrp()}:
+        tell_group(group, signum)
+    for process, _ in family:
+        try:
+            os.kill(process, signum)
+        except ProcessLookupError:
+            continue
+
+
 def _hurry() -> None:
-    """Go before the crowd that is to be killed, where this process may: it multiplies as long as it gets time to."""
+    """Go before the crowd, where this process may."""
     try:
         os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
     except (AttributeError, OSError):
         return
+
+
+def _limits_of_a_group(surroundings: Mapping[str, str]) -> dict[str, int]:
+    bound = bounds.from_text(surroundings.get(bounds.VARIABLE, ""))
+    return {"pids.max": bound[bounds.PROCESSES], "memory.max": bound[bounds.MEMORY], "memory.oom.group": 1} if bound else {}
+
+
+def _refused(group: _control_group.ControlGroup) -> str:
+    if group.refused("pids.events", "max"):
+        return bounds.PROCESSES
+    return bounds.MEMORY if group.refused("memory.events", "oom_kill") else ""
 
 
 def descendants(spared: frozenset[int] = frozenset()) -> list[int]:

@@ -2,8 +2,8 @@
 
 Each process of a run is bound by the operating system (`apply`): memory, processor time, the size of a file, open files. What
 all of them use together is watched by the warden (`Watch`), because no such bound exists without privileges: it counts
-processes with their threads, and memory as it is really used. Where a control group (version 2) may be made, the run gets one
-of its own, which bounds both at once and can be ended as a whole.
+processes with their threads, and memory as it is really used. Where a control group may be made, the run gets one of its own
+as well (`checks.run._control_group`), in which nothing multiplies faster than the warden looks.
 
 Only the standard library and little of it, because the warden loads this before every kernel's start. Bounds travel as one
 text (`to_text`) in an environment variable that the engine sets.
@@ -12,7 +12,6 @@ text (`to_text`) in an environment variable that the engine sets.
 from __future__ import annotations
 
 import os
-import sys
 import time
 
 TYPE_CHECKING = False
@@ -28,6 +27,7 @@ MB = 1 << 20
 _LEAST_MEMORY = 1024 * MB
 _LOOK_CLOSELY_SECONDS = 1.0
 LOOK_SECONDS = 0.1
+_BACKSTOP = 2
 _LAST_WORDS_SECONDS = 5
 # A limit of one byte is the one that a core file and a program that collects cores both refuse; zero stops the file only.
 _NO_CORE = 1
@@ -64,6 +64,9 @@ def apply(surroundings: Mapping[str, str]) -> None:
     for name, kind in {**kinds, FILE_SIZE: resource.RLIMIT_FSIZE}.items():
         if name in bounds:
             _lower(kind, bounds[name])
+    if PROCESSES in bounds:
+        # It counts all that the user has, and nothing of root's: what the warden sees too late ends here nevertheless.
+        _lower(resource.RLIMIT_NPROC, _tasks_of_the_machine() + _BACKSTOP * bounds[PROCESSES])
 
 
 def _lower(kind: int, wanted: int) -> None:
@@ -81,12 +84,16 @@ class Watch:
     Args:
         surroundings: the kernel's environment; without bounds in it nothing is watched.
         tree: gives the processes of the tree.
+        refused: what the operating system has refused the tree already, by the names of bounds.
 
     """
 
-    def __init__(self, surroundings: Mapping[str, str], tree: Callable[[], Iterable[int]]) -> None:
+    def __init__(
+        self, surroundings: Mapping[str, str], tree: Callable[[], Iterable[int]], refused: Callable[[], str] = lambda: ""
+    ) -> None:
         self._bounds = from_text(surroundings.get(VARIABLE, ""))
         self._tree = tree
+        self._refused = refused
         self._folder = os.path.dirname(surroundings.get("PROOFBOOK_CONTEXT", ""))  # noqa: PTH120 - pathlib loads too slowly
         self._looked_at = time.monotonic()
         self._tasks = _tasks_of_the_machine()
@@ -101,7 +108,16 @@ class Watch:
         if not sudden and now - self._looked_at < _LOOK_CLOSELY_SECONDS:
             return ""
         self._looked_at, self._tasks = now, tasks
-        why = self._judge()
+        return self._tell(self.last_words() or self._judge())
+
+    def last_words(self) -> str:
+        """Why the operating system itself ended the tree or stopped its growth, written down; empty where it did not."""
+        refused = self._refused() if self._bounds else ""
+        if refused == PROCESSES:
+            return self._tell(f"it wanted more than the {self._bounds[PROCESSES]:,} processes and threads that a run may have")
+        return self._tell(f"it wanted more than the {self._bounds[MEMORY] // MB:,} MB that a run may use" if refused else "")
+
+    def _tell(self, why: str) -> str:
         if why and self._folder:
             with open(os.path.join(self._folder, TOLD), "w") as file:  # noqa: PTH118, PTH123 - as above
                 file.write(why)
@@ -145,83 +161,3 @@ def _share(process: int) -> int:
     except (OSError, StopIteration):
         use = _use(process)
         return use[1] if use else 0
-
-
-class Group:
-    """A control group of one run's own, where one may be made; otherwise it does nothing."""
-
-    def __init__(self, path: str = "") -> None:
-        self.path = path
-
-    @classmethod
-    def make(cls, process: int, surroundings: Mapping[str, str]) -> Group:
-        """Put a process, and whatever it will start, into a group of its own.
-
-        Args:
-            process: a child of this one, which has not begun its work.
-            surroundings: the kernel's environment; without bounds in it no group is made.
-
-        """
-        bounds = from_text(surroundings.get(VARIABLE, ""))
-        above = _own_group() if bounds else ""
-        if not above or not os.access(above, os.W_OK):
-            return cls()
-        _sweep(above)
-        made = cls(f"{above}/proofbook-{os.getpid()}")
-        try:
-            os.mkdir(made.path)  # noqa: PTH102 - as above
-            made._write("cgroup.procs", str(process))
-        except OSError:
-            made.remove()
-            return cls()
-        for name, value in (("pids.max", bounds[PROCESSES]), ("memory.max", bounds[MEMORY]), ("memory.oom.group", 1)):
-            made._write_where_it_is(name, str(value))
-        return made
-
-    def kill(self) -> None:
-        """End everything in the group at the same moment."""
-        if self.path:
-            self._write_where_it_is("cgroup.kill", "1")
-
-    def remove(self) -> None:
-        """Take the group away; what is in it has ended."""
-        if self.path:
-            try:
-                os.rmdir(self.path)  # noqa: PTH106 - as above
-            except OSError:
-                return  # the next one sweeps
-
-    def _write(self, name: str, text: str) -> None:
-        with open(f"{self.path}/{name}", "w") as file:  # noqa: PTH123 - as above
-            file.write(text)
-
-    def _write_where_it_is(self, name: str, text: str) -> None:
-        # Which of them a group has is decided by the administrator; what it has not, the watch does.
-        if os.path.exists(f"{self.path}/{name}"):  # noqa: PTH110 - as above
-            try:
-                self._write(name, text)
-            except OSError:
-                return
-
-
-def _own_group() -> str:
-    """The folder of this process's control group of version 2; empty where there is none."""
-    if sys.platform != "linux":
-        return ""
-    try:
-        with open("/proc/self/cgroup") as file:  # noqa: PTH123 - as above
-            inside = next((line[3:].strip() for line in file if line.startswith("0::")), "")
-        with open("/proc/self/mounts") as file:  # noqa: PTH123 - as above
-            mounts = [line.split() for line in file]
-    except OSError:
-        return ""
-    mounted = next((mount[1] for mount in mounts if mount[2] == "cgroup2"), "")
-    return f"{mounted}{inside}".rstrip("/") if mounted and inside else ""
-
-
-def _sweep(above: str) -> None:
-    """Take away the groups of wardens that were killed."""
-    for name in os.listdir(above):  # noqa: PTH208 - as above
-        pid = name.removeprefix("proofbook-")
-        if pid != name and pid.isdigit() and not os.path.exists(f"/proc/{pid}"):  # noqa: PTH110 - as above
-            Group(f"{above}/{name}").remove()

@@ -119,6 +119,10 @@ class DriveClient(PapermillNotebookClient):
             drive.stopped = stopped
         finally:
             self.close()
+        if broken := drive.room.broken_bound:
+            # Known only now where the operating system refused something, and a cell failed of it, or coped.
+            outcome, why = (drive.stopped.outcome, drive.stopped.why) if drive.stopped else (CellOutcome.FAILED, "")
+            drive.stopped = Stopped(outcome, why if broken in why else f"{broken}: {why}".removesuffix(": "))
         return self.nb
 
     def execute_one(self, position: int) -> None:
