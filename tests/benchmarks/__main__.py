@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks import fresh, history, judging, run
+from tests.benchmarks import fresh, history, judging, run, sampling
 from tests.benchmarks.measuring import machine
 
 SUBJECTS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
@@ -20,6 +20,7 @@ SUBJECTS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
     "history": lambda options: history.measure(options.rows, options.rounds),
     "judge": lambda options: judging.measure(options.rounds),
     "run": lambda options: run.measure(options.notebooks, options.rounds),
+    "sampling": lambda options: sampling.measure(options.metrics, 30, min(3, options.rounds)),
 }
 
 
@@ -31,6 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--rows", type=int, nargs="+", default=[10**5, 10**6, 10**7], help="how many observations (default 10^5 10^6 10^7)"
     )
+    parser.add_argument("--metrics", type=int, default=2000, help="how many metrics are sampled (default 2000)")
     parser.add_argument("--rounds", type=int, default=5, help="how many rounds of each way (default 5)")
     parser.add_argument("--json", type=Path, default=Path("bench.json"), help="where the figures go (default bench.json)")
     options = parser.parse_args(arguments)

@@ -79,8 +79,8 @@ def machine() -> dict[str, Any]:
 
 
 @contextmanager
-def server() -> Iterator[str]:
-    """The address of a server on loopback that is always well."""
+def server(host: str = "127.0.0.1") -> Iterator[str]:
+    """The address of a server that is always well, on loopback unless another host is named."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -93,7 +93,7 @@ def server() -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             return
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listening:
+    with ThreadingHTTPServer((host, 0), Handler) as listening:
         Thread(target=listening.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{listening.server_port}"
         listening.shutdown()
