@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from checks.judge.limits import print_limit as print_limit
     from checks.judge.limits import require_same_dimension as require_same_dimension
     from checks.judge.text import fingerprint as fingerprint
+    from checks.judge.text import format_observed as format_observed
     from checks.judge.text import format_value as format_value
     from checks.judge.units import convert as convert
     from checks.judge.windows import Broken as Broken
@@ -48,6 +49,7 @@ __all__ = [
     "decide",
     "drawn_bounds",
     "fingerprint",
+    "format_observed",
     "format_value",
     "forms",
     "join",
@@ -77,6 +79,7 @@ _HOMES = {
     "decide": "decisions",
     "drawn_bounds": "comparing",
     "fingerprint": "text",
+    "format_observed": "text",
     "format_value": "text",
     "forms": "limits",
     "join": "bands",

@@ -139,8 +139,8 @@ A cell asks with `decide("roll-back")` after its checks, and prints the answer w
 
 ## Patterns
 
-A metric of the unit `text` is judged by `matches /…/` and `changes`; a runbook's cell gives the text:
-`check("release", "v2.1.0")`. Patterns are [RE2's](https://github.com/google/re2/wiki/Syntax),
+A metric of the unit `text` is judged by `matches /…/` and `changes`. A probe that reads JSON, text, a header, a row or a
+program's output gives the text there, and a runbook's cell may give one: `check("release", "v2.1.0")`. Patterns are [RE2's](https://github.com/google/re2/wiki/Syntax),
 at most 500 characters long, and are looked for anywhere in the
 first 2,000 characters. Back references and look-around are not read, so that no text can keep a check busy; `\\d`, `\\w`, `\\s`
 and `\\b` know ASCII only.

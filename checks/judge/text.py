@@ -5,11 +5,16 @@ from __future__ import annotations
 import math
 from decimal import Decimal
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from checks.judge.units import BINARY_SIZES, DECIMAL_SIZES, TIMES, Dimension, Unit, parse_unit, singular
 
+if TYPE_CHECKING:
+    from checks.model import Observation
+
 # Up to three days a backup's age is compared with limits in hours, so it is shown in hours.
 _DAYS_FROM = 72 * 3600
+_SHOWN_OF_TEXT = 40
 # A smaller value would become zero when it is turned into a larger unit.
 _TINY = 1e-300
 _HEX_DIGITS = 12  # 48 bits: a whole number that every float and every database keeps exactly
@@ -51,6 +56,15 @@ def format_value(value: float, unit: str) -> str:
     if kind.dimension is Dimension.SHARE:
         return f"{sign}{_share(size)} {kind}"
     return f"{sign}{_count(size)} {_noun(kind, size)}".rstrip()
+
+
+def format_observed(observation: Observation) -> str:
+    """Show what was observed: a value as `format_value` does, a text as it stands, on one line and short."""
+    if observation.unit != "text":
+        return format_value(observation.value, observation.unit)
+    line = " ".join(observation.detail.encode("utf-8", "replace").decode().split())
+    line = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in line)
+    return line if len(line) <= _SHOWN_OF_TEXT else line[: _SHOWN_OF_TEXT - 1] + "…"
 
 
 def fingerprint(text: str) -> float:

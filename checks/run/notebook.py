@@ -158,13 +158,13 @@ def emitted() -> int:
 
 def text_line(result: Result) -> str:
     """A result as one line: name, value, status, limits, and the reason where it is not ok."""
-    from checks.judge import format_value
+    from checks.judge import format_observed
 
     seen = result.observation
     limits = [f"{name}: {text}" for name, text in (("warning", result.warning), ("critical", result.critical)) if text]
     parts = [
         f"{result.metric:<24}",
-        f"{format_value(seen.value, seen.unit) if seen else '-':>12}",
+        f"{format_observed(seen) if seen else '-':>12}",
         f"{result.status.value:<8}",
         *limits,
     ]
