@@ -101,13 +101,14 @@ def skeleton(catalogue: Catalogue) -> Iterator[Skeleton]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def build_skeleton(root: Path, to: Path, newest: int = 0) -> None:
+def build_skeleton(root: Path, to: Path, newest: int = 0, pages: Mapping[str, str] | None = None) -> None:
     """Build the project's pages with MkDocs, strictly, their live elements left empty.
 
     Args:
         root: the project's folder.
         to: an existing folder; what it holds is replaced.
         newest: when its text was last changed, seconds since 1970; the time that pages are told to be of.
+        pages: how the builder finds pages that it has rendered before; see `checks.site.page_cache`.
 
     Raises:
         DataError: MkDocs refuses; the message is what it says.
@@ -131,6 +132,7 @@ def build_skeleton(root: Path, to: Path, newest: int = 0) -> None:
         env={
             "SOURCE_DATE_EPOCH": str(newest),
             **os.environ,
+            **(pages or {}),
             "NO_MKDOCS_2_WARNING": "1",
             "PYTHONDONTWRITEBYTECODE": "1",
         },
@@ -153,7 +155,8 @@ def _build(catalogue: Catalogue, folder: Path, seen: sources.Sources) -> Skeleto
     site = aside / _SITE
     site.mkdir(parents=True)
     try:
-        build_skeleton(catalogue.root, site, seen.newest)
+        with _pages(folder.parent / "pages", seen) as pages:
+            build_skeleton(catalogue.root, site, seen.newest, pages)
         files = {path.relative_to(site).as_posix(): _looked_at(path) for path in sorted(site.rglob("*")) if path.is_file()}
         same = sources.read(catalogue, folder.parent / "sources.json").key == seen.key
         # What was changed while it was built may or may not be in it, so this one is not found again.
@@ -164,6 +167,22 @@ def _build(catalogue: Catalogue, folder: Path, seen: sources.Sources) -> Skeleto
         shutil.rmtree(aside, ignore_errors=True)
         raise
     return Skeleton(folder / _SITE, files)
+
+
+@contextmanager
+def _pages(folder: Path, seen: sources.Sources) -> Iterator[dict[str, str]]:
+    """The pages of the build before, for a builder; those of this one take their place where it succeeds."""
+    from checks.site.page_cache import FOLDER_VARIABLE, KEY_VARIABLE
+
+    fresh = folder / "fresh"
+    shutil.rmtree(fresh, ignore_errors=True)
+    if not seen.around:
+        yield {}
+        return
+    yield {FOLDER_VARIABLE: str(folder), KEY_VARIABLE: seen.around}
+    if fresh.is_dir():
+        shutil.rmtree(folder / "known", ignore_errors=True)
+        fresh.rename(folder / "known")
 
 
 def _open(folder: Path) -> Skeleton | None:
@@ -200,6 +219,8 @@ def _recalled(noted: list[Any]) -> KeptFile:
 
 
 def _forget(home: Path) -> None:
-    kept = sorted((path for path in home.iterdir() if path.is_dir()), key=lambda path: path.stat().st_mtime, reverse=True)
+    kept = sorted(
+        (path for path in home.iterdir() if (path / _INDEX).is_file()), key=lambda path: path.stat().st_mtime, reverse=True
+    )
     for old in kept[_KEPT:]:
         shutil.rmtree(old, ignore_errors=True)

@@ -9,17 +9,19 @@ from typing import TYPE_CHECKING, Any, Literal
 from mkdocs.config import config_options
 from mkdocs.config.base import Config
 from mkdocs.exceptions import PluginError
-from mkdocs.plugins import BasePlugin, event_priority
+from mkdocs.plugins import BasePlugin, CombinedEvent, event_priority
 from mkdocs.structure.files import File, InclusionLevel
 
 from checks import catalogue
 from checks.errors import ProofbookError
-from checks.site import coverage_page, metric_page, navigation, own_files, redirects, settled, skeleton
+from checks.site import coverage_page, metric_page, navigation, own_files, page_cache, redirects, settled, skeleton
 
 if TYPE_CHECKING:
+    from jinja2 import Environment
     from mkdocs.config.defaults import MkDocsConfig
     from mkdocs.livereload import LiveReloadServer
     from mkdocs.structure.files import Files
+    from mkdocs.structure.nav import Navigation
     from mkdocs.structure.pages import Page
 
     from checks.site.facts import Facts
@@ -46,6 +48,8 @@ class ProofbookPlugin(BasePlugin[ProofbookConfig]):  # type: ignore[no-untyped-c
     def __init__(self) -> None:
         self._serving = False
         self._facts: Facts | None = None
+        self._cache: page_cache.PageCache | None = None
+        self._nav: Navigation | None = None
 
     def on_startup(self, *, command: Literal["build", "gh-deploy", "serve"], dirty: bool) -> None:  # noqa: ARG002 - MkDocs' names
         """Remember whether readers will see these pages at once."""
@@ -61,6 +65,7 @@ class ProofbookPlugin(BasePlugin[ProofbookConfig]):  # type: ignore[no-untyped-c
             raise PluginError(f"the catalogue cannot be read\n{error}") from error
         settled.settle(config)
         self._facts = None
+        self._cache = None if self._serving else page_cache.opened()
         return config
 
     def on_files(self, files: Files, *, config: MkDocsConfig) -> Files:
@@ -101,14 +106,43 @@ class ProofbookPlugin(BasePlugin[ProofbookConfig]):  # type: ignore[no-untyped-c
         """Make a card of each step of a generated page."""
         return skeleton.wrap_steps(html) if page.file.generated_by else html
 
+    @event_priority(-100)  # when no other plugin will move a page any more
+    def on_nav(self, nav: Navigation, *, files: Files, **_: Any) -> Navigation:
+        """Remember the navigation, which every page shows."""
+        self._nav = nav
+        if self._cache:
+            self._cache.files_are(files)
+        return nav
+
+    @event_priority(-100)  # after macros have been run
+    def on_page_markdown(self, markdown: str, *, page: Page, **_: Any) -> str:
+        """Spare MkDocs a page that it has rendered before."""
+        if self._cache:
+            self._cache.markdown(markdown, page)
+        return markdown
+
+    def on_env(self, env: Environment, *, files: Files, **_: Any) -> Environment:
+        """Spare the theme the pages that it has rendered before."""
+        if self._cache and self._nav:
+            self._cache.environment(env, [file.page for file in files.documentation_pages() if file.page], self._nav)
+        return env
+
+    @event_priority(100)  # before any other plugin changes what the theme has made
+    def _rendered(self, /, output: str, *, page: Page, **_: Any) -> str:
+        if self._cache:
+            self._cache.rendered(output, page)
+        return output
+
     @event_priority(-100)  # after every other plugin has had its say about the page
-    def on_post_page(self, output: str, *, page: Page, **_: Any) -> str:
+    def _filled(self, /, output: str, *, page: Page, **_: Any) -> str:
         """Under ``mkdocs serve``, fill the page from the journal."""
         if not self._serving:
             return output
         from checks.site import fill
 
         return fill.fill_page(output, page.file.dest_uri, self._live())
+
+    on_post_page = CombinedEvent(_rendered, _filled)
 
     @event_priority(-200)  # after the offline search has written its index
     def on_post_build(self, *, config: MkDocsConfig) -> None:

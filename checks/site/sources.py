@@ -66,12 +66,14 @@ class Sources:
 
     Attributes:
         key: a digest of all of it; ``None`` where it cannot be known.
+        around: a digest of all but the text: settings, theme and programs; empty where pages are never the same again.
         why: why it cannot be known; empty where it can.
         newest: when the newest of the files was changed, seconds since 1970.
 
     """
 
     key: str | None
+    around: str
     why: str
     newest: int
 
@@ -90,15 +92,18 @@ def read(catalogue: Catalogue, memory: Path) -> Sources:
     digests, newest = _digests(files, memory)
     why = _unknowable(settings, root)
     if why:
-        return Sources(None, why, newest)
+        return Sources(None, "", why, newest)
     named = {name for path in configuration for name in _variables(path)}
-    parts = {
-        "files": {os.path.relpath(path, root): digest for path, digest in digests.items()},
+    text = root / str(settings.get("docs_dir", "docs")), root / "notebooks"
+    by_name = {os.path.relpath(path, root): digest for path, digest in digests.items()}
+    around = {
+        "files": {name: digest for name, digest in by_name.items() if not any((root / name).is_relative_to(one) for one in text)},
         "variables": {name: os.environ.get(name) for name in sorted(named)},
         "settings": [catalogue.settings.environment, catalogue.settings.timezone],
         "programs": programs(),
     }
-    return Sources(_digest(parts), "", newest)
+    pages = "" if _dated(root, settings) else _digest(around)
+    return Sources(_digest({**around, "files": by_name}), pages, "", newest)
 
 
 @cache
@@ -135,6 +140,14 @@ def _files(root: Path, settings: Mapping[str, Any]) -> Iterator[Path]:
     theme = settings.get("theme")
     if isinstance(theme, dict) and theme.get("custom_dir"):
         yield from _below(root / str(theme["custom_dir"]))
+
+
+def _dated(root: Path, settings: Mapping[str, Any]) -> bool:
+    """Whether an author's own templates tell when the site was built, which is another time for each build."""
+    theme = settings.get("theme")
+    if not (isinstance(theme, dict) and theme.get("custom_dir")):
+        return False
+    return any(b"build_date" in path.read_bytes() for path in _below(root / str(theme["custom_dir"])))
 
 
 def _below(folder: Path) -> Iterator[Path]:

@@ -56,7 +56,7 @@ def test_every_kind_of_element_can_be_filled(catalogue: Catalogue, journal: Jour
     arguments |= {"calendar": "14", "report": "shop/weekly", "reports": "monthly"}
     arguments |= dict.fromkeys(("checklist", "maintenance", "severities"), "shop")
     arguments |= dict.fromkeys(("holds", "limits-in-force", "metric", "plots", "spark", "tick", "value"), "shop/latency")
-    arguments |= dict.fromkeys(("contacts", "metrics", "runbooks", "status", "strip"), "shop")
+    arguments |= dict.fromkeys(("contacts", "decisions", "metrics", "runbooks", "status", "strip"), "shop")
     known = gathered(catalogue, journal, now, [])
     for kind in FRAGMENTS.keys() - {"incident", "sign"}:  # these are of something that somebody did
         shown = fragment(known, Page("index.html"), Place(kind, arguments.get(kind, "")))

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from checks.catalogue import Catalogue, load
+from checks.errors import DataError
 from checks.journal import Journal, open_journal
 from checks.model import Run, RunState, Status, Trigger
-from checks.site import kept
+from checks.site import kept, sources
 from checks.site.publish import Published, publish
 from checks.site.shelf import Shelf
 from tests.site.history import keep_evidence, morning_cells, record
@@ -220,7 +221,7 @@ def test_a_skeleton_is_built_when_its_text_changes(skeleton_of_the_shop: Path, m
     """MkDocs builds again when a page, a notebook, the catalogue or the settings change, and not when nothing does."""
     built: list[str] = []
 
-    def build(_root: Path, to: Path, _newest: int = 0) -> None:
+    def build(_root: Path, to: Path, *_: object) -> None:
         built.append("")
         (to / "index.html").write_text("<body></body>")
 
@@ -258,8 +259,6 @@ def test_a_skeleton_is_built_when_its_text_changes(skeleton_of_the_shop: Path, m
 )
 def test_what_cannot_be_known_is_not_kept(settings: str, why: str, tmp_path: Path) -> None:
     """Where an author's own code takes part in the build nothing is kept, as nobody knows what it reads."""
-    from checks.site import sources
-
     root = small_project(tmp_path)
     (root / "mkdocs.yml").write_text(f"{(root / 'mkdocs.yml').read_text()}{settings}")
     seen = sources.read(load(root), tmp_path / "memory.json")
@@ -271,7 +270,7 @@ def test_pages_declared_anew_are_all_filled_anew(tmp_path: Path, monkeypatch: py
     """When what is declared changes no page is carried over, whatever its figures are."""
     root = small_project(tmp_path / "project")
 
-    def build(_root: Path, to: Path, _newest: int = 0) -> None:
+    def build(_root: Path, to: Path, *_: object) -> None:
         (to / "index.html").write_text('<body><span data-live="value:shop/latency"></span></body>')
 
     monkeypatch.setattr(kept, "build_skeleton", build)
@@ -283,3 +282,51 @@ def test_pages_declared_anew_are_all_filled_anew(tmp_path: Path, monkeypatch: py
         path = root / "docs/systems/shop/system.yml"
         path.write_text(SYSTEM.replace("> 500 ms", "> 50 ms"))
         assert publish(load(root), journal, tmp_path / "public", MOMENT).rewritten == 2
+
+
+EDITS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
+    (
+        "text, a heading with links, a notebook, a limit",
+        (
+            ("docs/systems/shop/checklist.md", "The bread smells right", "The bread smells [right](index.md#who-answers)"),
+            ("docs/systems/shop/index.md", "## Errors only", "## Errors alone\n\n[See](#errors-alone)\n"),
+            ("notebooks/shop/morning.md", "Do this before you open.", "Do this before anybody comes."),
+            ("docs/systems/shop/system.yml", "> 500 ms", "> 400 ms"),
+        ),
+    ),
+    ("a title, which every page shows", (("docs/systems/shop/checklist.md", "# Checklist", "# What to look at"),)),
+)
+
+
+def test_edited_text_is_built_as_a_clean_build_is(tmp_path: Path) -> None:
+    """After text was edited MkDocs renders only the pages that it touches, and the skeleton is what it is when all are rendered.
+
+    It takes several seconds, as MkDocs builds the project five times.
+    """
+    root = small_project(tmp_path / "project")
+    known = root / ".proofbook/skeleton/pages/known"
+    with kept.skeleton(load(root)):
+        pass
+    for what, changes in EDITS:
+        rendered = {path.stat().st_ino for path in known.iterdir()}
+        for name, before, after in changes:
+            path = root / name
+            assert before in path.read_text(), name
+            path.write_text(path.read_text().replace(before, after))
+        with kept.skeleton(load(root)) as built:
+            made = tree(built.site)
+        clean = tmp_path / "clean"
+        clean.mkdir(exist_ok=True)
+        kept.build_skeleton(root, clean, sources.read(load(root), tmp_path / "memory.json").newest)
+        assert made.keys() == (whole := tree(clean)).keys(), what
+        assert [address for address in whole if made[address] != whole[address]] == [], what
+        spared = [path for path in known.iterdir() if path.stat().st_ino in rendered]
+        assert len(spared) >= 4, what
+
+
+def test_a_page_that_was_refused_is_not_spared(tmp_path: Path) -> None:
+    """What was rendered in a build that failed is rendered again: a warning is never silenced by having been given once."""
+    root = small_project(tmp_path / "project", docs__index="# Home\n\n[nowhere](nowhere.md)\n")
+    for _ in range(2):
+        with pytest.raises(DataError, match=r"nowhere\.md"), kept.skeleton(load(root)):
+            pass

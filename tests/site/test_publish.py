@@ -23,7 +23,7 @@ from tests.site.project import small_project
 pytestmark = pytest.mark.slow
 
 
-def stub_build(root: Path, to: Path, _newest: int = 0) -> None:
+def stub_build(root: Path, to: Path, *_: object) -> None:
     """A skeleton of one page, for tests that are about swapping and not about MkDocs."""
     shutil.copyfile(root / "mkdocs.yml", to / "mkdocs.txt")
     (to / "index.html").write_text('<body><span data-live="publication"></span>' + "x" * 20_000 + "</body>")
