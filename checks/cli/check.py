@@ -14,9 +14,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from checks.catalogue import Catalogue
-    from checks.model import Metric, Observation, Result
-
-_LONGEST_TEXT = 40
+    from checks.judge import Decision
+    from checks.model import Metric, Result
 
 
 class Format(StrEnum):
@@ -61,6 +60,7 @@ def check(
 
     from checks.catalogue import resolve
     from checks.cli._ways import Way, print_way
+    from checks.cli.status import print_decisions
     from checks.errors import UsageError
     from checks.judge import judge
     from checks.model import Status
@@ -82,10 +82,12 @@ def check(
         earlier = _earlier(metric, place, datetime.now(UTC))
         ways.append(Way(judge(metric, seen, datetime.now(UTC), earlier), seen, steps, earlier))
     results = [way.result for way in ways]
+    decided = _decided(place.catalogue, results)
     if format is Format.JSON:
-        _print_json(place.environment, results)
+        _print_json(place.environment, results, decided)
     else:
         print_results(results)
+        print_decisions(decided)
         for way in ways if verbose else ():
             print_way(way)
     raise typer.Exit(Status.worst(result.status for result in results).exit_code)
@@ -120,6 +122,21 @@ def named(catalogue: Catalogue, names: Sequence[str]) -> list[Metric]:
     return list(found.values())
 
 
+def _decided(catalogue: Catalogue, results: Sequence[Result]) -> list[tuple[str, Decision]]:
+    """What each condition comes to by what was measured just now: those that it settles, or of which all was measured."""
+    from checks.judge import decide
+    from checks.judge.windows import Broken
+
+    found = []
+    for system in catalogue.systems.values():
+        mine = {result.metric: result for result in results if result.system == system.name}
+        for condition in system.conditions.values():
+            decision = decide(condition, mine.values())
+            if decision.met is Broken.YES or {state.metric for state in condition.states} <= set(mine):
+                found.append((system.name, decision))
+    return found
+
+
 def _earlier(metric: Metric, place: Workspace, now: datetime) -> Sequence[tuple[datetime, float]]:
     """What the journal has of a metric, where its limits need it; without a journal nothing."""
     from checks.journal import JournalMissing, open_journal
@@ -135,9 +152,10 @@ def _earlier(metric: Metric, place: Workspace, now: datetime) -> Sequence[tuple[
         return ()
 
 
-def _print_json(environment: str, results: list[Result]) -> None:
+def _print_json(environment: str, results: list[Result], decided: list[tuple[str, Decision]]) -> None:
     import json
 
+    from checks.journal.decided import to_json
     from checks.model import Status
     from checks.run.payload import to_payload
 
@@ -147,17 +165,9 @@ def _print_json(environment: str, results: list[Result]) -> None:
         "environment": environment,
         "status": worst.value,
         "results": [{key: part for key, part in to_payload(result, "").items() if key != "run"} for result in results],
+        "decisions": [to_json(system, decision) for system, decision in decided],
     }
     print(json.dumps(answer, indent=2, ensure_ascii=False, allow_nan=False))
-
-
-def _observed(seen: Observation) -> str:
-    from checks.journal.formats import inert
-    from checks.judge import TEXT_UNIT, format_value
-
-    if seen.unit != TEXT_UNIT:
-        return format_value(seen.value, seen.unit)
-    return inert(seen.detail if len(seen.detail) <= _LONGEST_TEXT else f"{seen.detail[: _LONGEST_TEXT - 1]}…")
 
 
 def print_results(results: list[Result]) -> None:
@@ -165,6 +175,7 @@ def print_results(results: list[Result]) -> None:
     from checks.cli._progress import STYLES
     from checks.cli._tables import print_table
     from checks.journal.formats import inert
+    from checks.judge import format_observed
 
     headings = ["status", "metric", "observed", "warning", "critical", "why"]
     rows = []
@@ -173,7 +184,7 @@ def print_results(results: list[Result]) -> None:
         row = [
             result.status.value,
             f"{result.system}/{result.metric}",
-            _observed(seen) if seen else "-",
+            format_observed(seen) if seen else "-",
             result.warning or "-",
             result.critical or "-",
         ]

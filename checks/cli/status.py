@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from checks.catalogue import Catalogue
     from checks.journal import Snapshot
     from checks.journal.report import Item, Report, SiteReport
+    from checks.judge import Decision
     from checks.model import System
 
 _STYLES = {"critical": "bold red", "unknown": "bold magenta", "stale": "magenta", "warning": "yellow", "ok": "green"}
@@ -57,7 +58,11 @@ def status(
     if format is Format.JSON:
         import json
 
-        print(json.dumps(to_json(report, place), indent=2, ensure_ascii=False, allow_nan=False))
+        from checks.journal import decided
+
+        answer = to_json(report, place)
+        answer["decisions"] = [decided.to_json(name, decision) for name, decision in _decisions(systems, report)]
+        print(json.dumps(answer, indent=2, ensure_ascii=False, allow_nan=False))
     elif format is Format.NAGIOS:
         print(to_nagios(report, system or "proofbook"))
     elif format is Format.OPENMETRICS:
@@ -72,6 +77,7 @@ def status(
         from zoneinfo import ZoneInfo
 
         _print_text(report, place, ZoneInfo(loaded.settings.timezone))
+        print_decisions(_decisions(systems, report))
     raise typer.Exit(report.status.exit_code)
 
 
@@ -89,6 +95,31 @@ def _systems(loaded: Catalogue, name: str | None, environment: str) -> list[Syst
             expected=f"one of {', '.join(names)}",
         )
     return here
+
+
+def _decisions(systems: Sequence[System], report: SiteReport) -> list[tuple[str, Decision]]:
+    """What each condition comes to now, with the name of its system."""
+    from checks.journal.decided import decisions
+
+    return [(system.name, decision) for system in systems for decision in decisions(system, report.items)]
+
+
+def print_decisions(found: Sequence[tuple[str, Decision]]) -> None:
+    """Print what conditions came to, each state that it rests on with its evidence."""
+    from checks.cli._tables import print_table
+    from checks.journal.formats import inert
+
+    if not found:
+        return
+    print("\nDecisions")
+    rows: list[Sequence[str]] = []
+    for system, decision in found:
+        rows.append((decision.met.value, f"{system}/{decision.condition.name}", decision.condition.title, decision.reason))
+        for one in decision.evidence:
+            status = one.result.status.value if one.result else "never judged"
+            wanted = f"{one.state.metric} {one.state.at.value}"
+            rows.append((f"  {one.met.value}", f"  {wanted}", status, inert(one.result.reason) if one.result else ""))
+    print_table(("is", "condition", "what", "why"), rows, {"yes": "bold red", "unknown": "bold magenta", "no": "green"})
 
 
 def _snapshot(url: str, environment: str) -> Snapshot:
@@ -134,7 +165,7 @@ def _headline(report: SiteReport, environment: str, now: datetime) -> str:
 
 def _need(item: Item, now: datetime, zone: ZoneInfo) -> Sequence[str]:
     from checks.journal.formats import inert
-    from checks.judge import format_value
+    from checks.judge import format_observed
     from checks.model import Status
 
     result = item.result
@@ -143,7 +174,7 @@ def _need(item: Item, now: datetime, zone: ZoneInfo) -> Sequence[str]:
     return (
         item.label,
         item.slug,
-        format_value(seen.value, seen.unit) if seen is not None else "-",
+        format_observed(seen) if seen is not None else "-",
         next((limit for limit in limits if limit), "-"),
         _when(item.since, now, zone),
         _ago(item.measured_at, now),

@@ -13,6 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from checks.errors import DataError
+from checks.journal.decided import decisions
 from checks.model import Metric, Run
 from checks.site import agenda, checklists, drawing, incidents, metric_page, own_files, plotting, reports, views, words
 from checks.site.facts import Facts
@@ -158,6 +159,16 @@ def _system(facts: Facts, argument: str) -> dict[str, Any]:
     return {"report": facts.system(argument), "system": facts.catalogue.system(argument)}
 
 
+def _decisions(facts: Facts, argument: str) -> dict[str, Any]:
+    items = facts.system(argument).items
+    badges = {item.metric.name: views.badge(item) for item in items if item.metric is not None}
+    found = [
+        (decision, views.decision_badge(decision.met.value, [badges[one.state.metric] for one in decision.evidence]))
+        for decision in decisions(facts.catalogue.system(argument), items)
+    ]
+    return {"system": facts.catalogue.system(argument), "decisions": found, "badges": badges}
+
+
 def _metrics(facts: Facts, argument: str) -> dict[str, Any]:
     name, _, only = argument.partition("/")
     groups: dict[str, list[views.MetricRow]] = {}
@@ -260,6 +271,7 @@ FRAGMENTS: dict[str, Callable[[Facts, str], dict[str, Any]]] = {
     "calendar": _calendar,
     "checklist": _checklist,
     "contacts": _system,
+    "decisions": _decisions,
     "due": _due,
     "holds": _metric,
     "incident": _incident,

@@ -35,6 +35,7 @@ def macros(catalogue: Catalogue) -> dict[str, Callable[..., str]]:
         "calendar": bound.calendar,
         "checklist": bound.checklist,
         "contacts": bound.contacts,
+        "decisions": bound.decisions,
         "due": bound.due,
         "holds": bound.holds,
         "incident": bound.incident,
@@ -228,6 +229,17 @@ class Macros:
     def contacts(self, system: str) -> str:
         """Who answers for a system, from its ``system.yml``; who cannot be reached yet is a named gap."""
         return live.block("contacts", self._system(system))
+
+    def decisions(self, system: str) -> str:
+        """What each condition that a system declares comes to now, such as when to roll back, with the evidence of each state.
+
+        Raises:
+            DataError: the system declares no condition.
+
+        """
+        if not self._catalogue.system(system).conditions:
+            raise DataError(f"{system} declares no condition", remedy="declare `conditions:` in its system.yml")
+        return live.block("decisions", system)
 
     @staticmethod
     def _period(name: str) -> str:

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from checks.catalogue import notebook
-from checks.judge import format_value
+from checks.judge import format_observed
 from checks.model import Metric, Result, Run, Runbook, RunState, Status, Step, StepClass
 from checks.site import drawing, reports
 from checks.site.facts import DAYS_SHOWN, Facts
@@ -94,8 +95,8 @@ def decision_badge(met: str, states: Sequence[Badge]) -> Badge:
     """The badge of a condition: what speaks against it may be believed as long as each of its states."""
     if met != "no":
         return Badge({"yes": "critical"}.get(met, "unknown"))
-    soonest = min((state for state in states if state.until), key=lambda state: state.until or datetime.max, default=None)
-    return Badge("ok", soonest.measured, soonest.fresh_for) if soonest else Badge("ok")
+    _, soonest = min(((state.until, state) for state in states if state.until), key=itemgetter(0), default=(None, Badge("ok")))
+    return Badge("ok", soonest.measured, soonest.fresh_for)
 
 
 def past_badge(run: Run) -> Badge:
@@ -349,4 +350,4 @@ def _worst(rows: tuple[tuple[Result, Badge], ...]) -> Badge:
 
 def value_of(result: Result | None) -> str:
     """The observed value of a result as it is shown; empty where there is none."""
-    return format_value(result.observation.value, result.observation.unit) if result and result.observation else ""
+    return format_observed(result.observation) if result and result.observation else ""
