@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import ipaddress
 import re
 import socket
@@ -102,6 +101,8 @@ async def addresses_of(host: str) -> list[str]:
         OSError: the name is not known.
 
     """
+    import asyncio  # whoever waits for this has loaded it; who only asks for an address's host need not
+
     if is_address(host):
         return [host]
     found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -83,7 +82,7 @@ def _machine(what: str, path: str, measuring: Measuring) -> Callable[[], Observa
         # A mount that is dead holds this up, too.
         if not Path(path).exists():
             return measuring.failed(f"{path} does not exist here, so this is not the machine that is meant")
-        note(f"{path} is here, on {platform.node()}")
+        note(f"{path} is here, on {os.uname().nodename}")
         return measures[what]()
 
     return work

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -28,6 +29,7 @@ _BYTES = 1_000_000_000
 _OLD_ENOUGH = 50
 _FUTURE = timedelta(seconds=60)
 _MOST_TEMPLATES = 10_000
+_TOLD = 4
 _Selection = Mapping[str, frozenset[str]]
 
 
@@ -129,9 +131,10 @@ def _top(seen: _Seen, detail: str, measuring: Measuring) -> Observation | Unmeas
     if not seen.templates:
         return measuring.gave(0, "", detail, samples=seen.whole)
     # Of two that are equally frequent it is always the same one.
-    message, count = min(seen.templates.items(), key=lambda item: (-item[1], item[0]))
-    kinds = f"1 of {len(seen.templates):,} messages" if len(seen.templates) > 1 else "the only message"
-    return measuring.gave(count, "", f"{clipped(message, 160)} ({kinds}; {detail})", samples=seen.whole)
+    (message, count), *others = heapq.nsmallest(_TOLD, seen.templates.items(), key=lambda item: (-item[1], item[0]))
+    kinds = f"1 of {len(seen.templates):,} messages" if others else "the only message"
+    following = "".join(f"; then {clipped(other, 80)} ({many:,})" for other, many in others)
+    return measuring.gave(count, "", f"{clipped(message, 160)} ({kinds}; {detail}){following}", samples=seen.whole)
 
 
 class _Reader:

@@ -34,6 +34,13 @@ _FAULTS = {
     64: "it is for another host",
 }
 _OTHER_HOST = (62, 64)
+_REFUSALS = {
+    "WRONG_VERSION_NUMBER": "it does not speak TLS",
+    "UNEXPECTED_MESSAGE": "it does not keep to TLS",
+    "SSLV3_ALERT_HANDSHAKE_FAILURE": "it refuses, as one does that wants a client's certificate",
+    "TLSV1_ALERT_PROTOCOL_VERSION": "it speaks no version of TLS that is spoken here",
+    "TLSV1_UNRECOGNIZED_NAME": "it knows no site of this name",
+}
 # X509_V_FLAG_NO_CHECK_TIME: whether a name fits does not depend on the date.
 _WHENEVER = 0x200000
 
@@ -93,7 +100,10 @@ async def _measure(
     except (TimeoutError, NoTarget):
         raise
     except ssl.SSLError as error:
-        return measuring.failed(f"{measuring.source}: the handshake failed: {clipped(error.reason or str(error), 80)}")
+        said = error.reason or str(error)
+        words = _REFUSALS.get(said)
+        told = f"{words} ({said})" if words else clipped(said, 80)
+        return measuring.failed(f"{measuring.source}: the handshake failed: {told}")
     except (ConnectionResetError, ConnectionAbortedError, BrokenPipeError):
         return measuring.failed(f"{measuring.source}: the connection was reset before the handshake ended")
     except OSError as error:

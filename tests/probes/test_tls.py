@@ -45,13 +45,13 @@ def gone(_: socket.socket) -> None:
     """The end instead of an answer."""
 
 
-@pytest.mark.parametrize("measure", ["expiry", "chain", "protocol"])
+@pytest.mark.parametrize("measure", ["expiry", "chain", "host", "protocol"])
 @pytest.mark.parametrize(
     ("handler", "reason"),
     [
         (silence, "did not end within 500 ms"),
         (dribble, "did not end within 500 ms"),
-        (not_tls, "the handshake failed: WRONG_VERSION_NUMBER"),
+        (not_tls, "the handshake failed: it does not speak TLS"),
         (reset, "was reset before the handshake ended"),
         (gone, "before the handshake ended"),
     ],
