@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import selectors
+import shlex
 import signal
 import subprocess
 import tempfile
@@ -13,6 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from checks.probes._steps import note
 from checks.probes._support import clipped
 
 _BLOCK = 65536
@@ -64,6 +66,7 @@ def pour(
             )
         except OSError as error:
             raise ProgramMissing(f"the program {argv[0]} cannot be started: {error.strerror or error}") from error
+        note(f"started {clipped(shlex.join(argv), 160)}")
         feeder = threading.Thread(target=_feed, args=(process, chunks, failures), name="pour", daemon=True)
         feeder.start()
         try:
@@ -82,7 +85,9 @@ def pour(
             raise failures[0]
         errors.seek(0)
         # The first line says what is wrong; those after it say where, and what to try.
-        return Drained(status, clipped(errors.readline(_LINE).decode("utf-8", "replace"), 160))
+        said = clipped(errors.readline(_LINE).decode("utf-8", "replace"), 160)
+        note(f"{argv[0]} ended with exit status {status}" + (f": {said}" if said else ""))
+        return Drained(status, said)
 
 
 def _feed(process: subprocess.Popen[bytes], chunks: Iterable[bytes], failures: list[Exception]) -> None:

@@ -119,6 +119,7 @@ async def _chain(
     try:
         await _shake(addresses, port, name, trusting)
     except ssl.SSLCertVerificationError as error:
+        note(f"not accepted: {error.verify_message} (X509_V_ERR {error.verify_code})")
         faults = _faults(error, shaken, name, measuring.now)
         if error.verify_code not in _OTHER_HOST and not await _is_for(addresses, port, name, shaken):
             faults.append(f"it is for another host than {name}")
