@@ -55,7 +55,8 @@ def run(
         kernels.stand_by(1)
         resident = Resident(look, journal, clock=lambda: datetime.now(UTC), jobs=at_once, reporter=Lines())
         books = sum(book.schedule is not None for book in place.catalogue.runbooks_in(place.environment))
-        say(f"{books} runbooks with a schedule in {place.environment}, {at_once} at once; press Ctrl-C to stop")
+        what = f"{books} runbook{'' if books == 1 else 's'} with a schedule in {place.environment}, {at_once} at once"
+        say(f"{what}; press Ctrl-C to stop")
         resident.run(stop)
     say("stopped; what was running has been journaled as cancelled")
 

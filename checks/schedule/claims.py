@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from checks.journal import owner
+from checks.model import RunState
 from checks.run.lost import recover
-from checks.schedule.due import Slot, due
+from checks.schedule.due import Slot, admit, due
 
 if TYPE_CHECKING:
     from checks.catalogue import Catalogue
@@ -29,7 +30,8 @@ def runbooks_here(catalogue: Catalogue, environment: str) -> list[Runbook]:
 def claim_due(catalogue: Catalogue, journal: Journal, environment: str, now: datetime) -> list[Slot]:
     """Take every slot that is due now and that nobody else has taken; the caller runs them.
 
-    What dead engines left is ended as lost first; the slot of a run that was lost may be taken once more.
+    What dead engines left is ended as lost first; the slot of a run that was lost may be taken once more. While a runbook is
+    running its next slot waits, is given up or is taken, as its schedule says.
 
     Args:
         catalogue: its runbooks' schedules say what is due.
@@ -40,4 +42,22 @@ def claim_due(catalogue: Catalogue, journal: Journal, environment: str, now: dat
     """
     recover(journal, catalogue.settings.state, now)
     slots = due_here(catalogue, journal.last_slots(environment, now), environment, now)
-    return [slot for slot in slots if journal.claim_slot(slot.runbook, environment, slot.due_at, now, owner.me())]
+    begin, give_up = admit(slots, catalogue.runbooks, going_on(journal, slots))
+    pass_over(journal, give_up, now)
+    return [slot for slot in begin if journal.claim_slot(slot.runbook, environment, slot.due_at, now, owner.me())]
+
+
+def going_on(journal: Journal, slots: Iterable[Slot]) -> set[str]:
+    """Which of these slots' runbooks are running where the slots are due, whoever runs them."""
+    found = set()
+    for slot in slots:
+        last = journal.runs(runbook=slot.runbook, environment=slot.environment, limit=1)
+        if last and last[0].state is RunState.RUNNING:
+            found.add(slot.runbook)
+    return found
+
+
+def pass_over(journal: Journal, slots: Iterable[Slot], now: datetime) -> list[Slot]:
+    """Give slots up because the run before is still going on, with an event; those that were still to be had."""
+    who, why = owner.shown(owner.me()), "the run before was still going on"
+    return [slot for slot in slots if journal.pass_slot(slot.runbook, slot.environment, slot.due_at, now, who, why)]

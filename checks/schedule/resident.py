@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 
 from checks.errors import ProofbookError
 from checks.journal import owner
-from checks.model import Run, Runbook, RunState, Trigger
+from checks.model import Run, Runbook, Trigger
 from checks.run.many import Watcher, run_many
 from checks.run.order import rank_of
 from checks.run.selection import prepare_all
 from checks.schedule.alive import Teller
-from checks.schedule.claims import due_here
+from checks.schedule.claims import due_here, going_on, pass_over
 from checks.schedule.due import Slot, admit
 from checks.schedule.place import Place
 from checks.schedule.sampler import Listener
@@ -189,26 +189,16 @@ class Resident:
             return
         slots = due_here(place.catalogue, self._journal.last_slots(place.environment, now), place.environment, now)
         books = place.catalogue.runbooks
-        begin, give_up = admit(slots, books, self._busy(slots))
-        for slot in give_up:
-            why = "the run before was still going on"
-            if self._journal.pass_slot(slot.runbook, slot.environment, slot.due_at, now, owner.shown(self._me), why):
-                self._reporter.passed_over(slot)
+        ours = {slot.runbook for slot in self._under_way.values()}
+        busy = ours | going_on(self._journal, (slot for slot in slots if slot.runbook not in ours))
+        begin, give_up = admit(slots, books, busy)
+        for slot in pass_over(self._journal, give_up, now):
+            self._reporter.passed_over(slot)
         for slot in sorted(begin, key=lambda one: (self._rank(books[one.runbook]), one.due_at, one.runbook)):
             if room and self._journal.claim_slot(slot.runbook, slot.environment, slot.due_at, now, self._me):
                 self._reporter.took(slot)
                 self._start(slot, now)
                 room -= 1
-
-    def _busy(self, slots: list[Slot]) -> set[str]:
-        """Which of these runbooks are running, here or elsewhere."""
-        ours = {slot.runbook for slot in self._under_way.values()}
-        for slot in slots:
-            if slot.runbook not in ours:
-                last = self._journal.runs(runbook=slot.runbook, environment=slot.environment, limit=1)
-                if last and last[0].state is RunState.RUNNING:
-                    ours.add(slot.runbook)
-        return ours
 
     def _rank(self, runbook: Runbook) -> int:
         try:

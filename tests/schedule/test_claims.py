@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,8 +11,9 @@ import pytest
 
 from checks.catalogue import Catalogue, Settings
 from checks.journal import Journal, open_journal
+from checks.model import Overlap
 from checks.schedule import Slot, claim_due, due_here
-from tests.journal.samples import NOW, a_metric, a_runbook, a_system
+from tests.journal.samples import NOW, a_metric, a_run, a_runbook, a_system, ended, keep
 
 
 @pytest.fixture
@@ -33,6 +35,8 @@ def test_what_is_due_is_claimed_once(catalogue: Catalogue, journal: Journal) -> 
     first = claim_due(catalogue, journal, "sandbox", NOW)
     assert first == [Slot("shop/daily", "sandbox", NOW - timedelta(hours=2)), Slot("shop/hourly", "sandbox", NOW)]
     assert claim_due(catalogue, journal, "sandbox", NOW) == []
+    for slot in first:
+        keep(journal, runbook=slot.runbook)
     later = NOW + timedelta(hours=1)
     assert claim_due(catalogue, journal, "sandbox", later) == [Slot("shop/hourly", "sandbox", later)]
 
@@ -41,7 +45,7 @@ def test_a_slot_that_another_took_meanwhile_is_left_out(
     catalogue: Catalogue, journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """When another scheduler claims between looking and claiming, only what was won is given."""
-    monkeypatch.setattr(journal, "last_slots", lambda _environment: {})
+    monkeypatch.setattr(journal, "last_slots", lambda _environment, _now: {})
     assert journal.claim_slot("shop/hourly", "sandbox", NOW, NOW, "another")
     assert [slot.runbook for slot in claim_due(catalogue, journal, "sandbox", NOW)] == ["shop/daily"]
 
@@ -55,3 +59,20 @@ def test_looking_claims_nothing(catalogue: Catalogue, journal: Journal) -> None:
 def test_nothing_is_due_where_the_system_does_not_live(catalogue: Catalogue, journal: Journal) -> None:
     """In an environment that its system.yml does not name a system's runbooks are never due."""
     assert claim_due(catalogue, journal, "production", NOW) == []
+
+
+@pytest.mark.parametrize(("overlap", "passed"), [(Overlap.WAIT, 0), (Overlap.SKIP, 1)])
+def test_a_slot_of_a_runbook_that_is_running_is_not_taken(
+    catalogue: Catalogue, journal: Journal, overlap: Overlap, passed: int
+) -> None:
+    """Who asks from cron does not begin a second run either: the slot waits, or is given up with an event, and never comes."""
+    book = catalogue.runbooks["shop/hourly"]
+    assert book.schedule is not None
+    books = {book.slug: replace(book, schedule=replace(book.schedule, overlap=overlap))}
+    running = a_run(NOW - timedelta(seconds=30), runbook="shop/hourly")
+    journal.start_run(running)
+    changed = replace(catalogue, runbooks=books)
+    assert claim_due(changed, journal, "sandbox", NOW) == []
+    journal.finish_run(ended(running), [])
+    assert len(journal.events(kind="slot-passed-over")) == passed
+    assert len(claim_due(changed, journal, "sandbox", NOW)) == 1 - passed
