@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from checks.catalogue.probe_kinds import parse_duration
 from checks.judge import judge, parse_limit, require_same_dimension
-from checks.model import Alignment, Baseline, FixedBaseline, Metric, Observation, Series, Status
+from checks.model import Alignment, Baseline, FixedBaseline, Metric, Observation, Series, Status, Unmeasured
 from tests.golden import cases
 
 NOW = datetime(2026, 1, 31, 12, 30, tzinfo=UTC)
@@ -97,25 +98,80 @@ def _status(metric: Metric, past: dict[int, float], value: float) -> Status:
     return judge(metric, Observation(value, metric.unit, NOW, 0.0, "a test"), NOW, history).status
 
 
-@given(samples, samples, st.sampled_from([10.0, 60.0, 80.0]))
+LOW = Metric(
+    "shop",
+    "stock",
+    "Stock",
+    "%",
+    {},
+    warning=parse_limit("< 20 % for 10m"),
+    critical=parse_limit("< 5 %"),
+    every=timedelta(minutes=1),
+)
+RISES = Metric(
+    "shop", "total", "Total", "", {}, critical=parse_limit("> 50 in 15m"), every=timedelta(minutes=1), series=Series.COUNTER
+)
+QUIET = Metric(
+    "shop", "orders", "Orders", "", {}, critical=parse_limit("< 100 in 15m"), every=timedelta(minutes=1), series=Series.EVENTS
+)
+MOVED = Metric("shop", "recipe", "Recipe", "", {}, warning=parse_limit("changes in 15m"), every=timedelta(minutes=1))
+USUAL = Metric(
+    "shop",
+    "wait",
+    "Wait",
+    "%",
+    {},
+    warning=parse_limit("> 120 % of baseline for 3m"),
+    critical=parse_limit("> 300 % of baseline"),
+    baseline=Baseline("median", timedelta(minutes=40), timedelta(minutes=15), samples=5),
+    every=timedelta(minutes=1),
+)
+# With `stay:` a fine sample between two that break shows that the status was entered anew, and is kept from then on.
+FINE = [(WINDOWED, 10.0), (COUNTED, 0.0), (replace(KEPT, stay=None), 10.0), (LOW, 100.0)]
+ALL = [WINDOWED, COUNTED, KEPT, LOW, RISES, QUIET, MOVED, USUAL]
+
+
+@given(samples, st.sets(st.integers(1, 40)), st.sampled_from([0.0, 4.0, 10.0, 60.0, 80.0]), st.sampled_from(FINE))
 def test_more_samples_that_are_fine_never_make_a_status_worse(
-    past: dict[int, float], more: dict[int, float], value: float
+    past: dict[int, float], more: set[int], value: float, judged: tuple[Metric, float]
 ) -> None:
-    """Where a sample is added that breaks nothing, a window is judged the same or better."""
-    fine = dict.fromkeys(more, 10.0)
-    assert ORDER[_status(WINDOWED, fine | past, value)] <= ORDER[_status(WINDOWED, past, value)]
-    nothing = dict.fromkeys(more, 0.0)
-    assert ORDER[_status(COUNTED, nothing | past, value / 20)] <= ORDER[_status(COUNTED, past, value / 20)]
+    """Where samples are added that break nothing, a window, a count and a kept status are judged the same or better."""
+    metric, fine = judged
+    assert ORDER[_status(metric, dict.fromkeys(more, fine) | past, value)] <= ORDER[_status(metric, past, value)]
 
 
-@given(samples, st.sets(st.integers(1, 40)), st.sampled_from([0.0, 10.0, 60.0, 80.0]), st.sampled_from([WINDOWED, COUNTED, KEPT]))
+@given(samples, st.sets(st.integers(1, 40)), st.sampled_from([0.0, 10.0, 60.0, 80.0]), st.sampled_from(ALL))
 def test_what_is_unknown_never_becomes_ok_by_leaving_samples_out(
     past: dict[int, float], left_out: set[int], value: float, metric: Metric
 ) -> None:
     """Forgetting samples can make a status unknown, but never ok where it was not before."""
+    if metric is USUAL:
+        past = {ago: sample + 1.0 for ago, sample in past.items()}  # of a usual zero nothing is a share, whoever forgets it
     fewer = {ago: sample for ago, sample in past.items() if ago not in left_out}
     if _status(metric, past, value) is Status.UNKNOWN:
         assert _status(metric, fewer, value) is not Status.OK
+
+
+@given(samples, st.sampled_from([0.0, 10.0, 60.0, 80.0]), st.sampled_from(ALL))
+def test_a_window_of_which_nothing_is_known_is_never_well_unless_its_value_settles_it(
+    past: dict[int, float], value: float, metric: Metric
+) -> None:
+    """Where a metric is ok with its history, it is ok or unknown without any: no history is never worse news than some."""
+    if _status(metric, past, value) is Status.OK:
+        assert _status(metric, {}, value) in (Status.OK, Status.UNKNOWN)
+
+
+@given(samples, st.integers(1, 40), st.integers(0, 200), st.sampled_from([WINDOWED, KEPT, LOW]))
+def test_too_few_samples_or_no_number_are_never_ok(past: dict[int, float], needs: int, rests_on: int, metric: Metric) -> None:
+    """Whatever is known of the past, a value that rests on too little is unknown, and so is one that is none."""
+    history = [(NOW - timedelta(minutes=ago), past[ago]) for ago in sorted(past, reverse=True)]
+    thin = replace(metric, needs=needs)
+    for seen in (
+        Observation(10.0, "%", NOW, 0.0, "a test", samples=rests_on if rests_on < needs else None),
+        Observation(float("nan"), "%", NOW, 0.0, "a test", samples=rests_on),
+        Unmeasured("no answer", NOW, 0.0, "a test"),
+    ):
+        assert judge(thin, seen, NOW, history).status is Status.UNKNOWN
 
 
 @given(samples, st.sampled_from([60.0, 80.0, 100.0]))
@@ -142,7 +198,8 @@ def test_a_figure_of_too_few_samples_is_unknown(samples: int | None, status: str
     result = judge(metric, Observation(50.0, "%", NOW, 0.1, "a test", samples=samples), NOW)
     assert result.status is Status(status)
     assert ("needs 20 samples" in result.reason) is (status == "unknown")
-    assert ("50 %" in result.reason) and (result.observation is None) is (status == "unknown")
+    assert "50 %" in result.reason
+    assert (result.observation is None) is (status == "unknown")
 
 
 @pytest.mark.parametrize(("text", "status"), [("v2.0.1", "ok"), ("2.0.1", "critical"), ("", "critical")])

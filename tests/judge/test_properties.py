@@ -47,7 +47,7 @@ def limits(draw: st.DrawFn) -> Limit:
 @st.composite
 def any_limits(draw: st.DrawFn) -> Limit:
     """A limit of any form, built from its parts."""
-    form = draw(st.sampled_from(["figure", "share", "moved", "near", "changes", "pattern"]))
+    form = draw(st.sampled_from(["figure", "share", "between shares", "moved", "near", "changes", "pattern"]))
     shares = st.floats(min_value=0, max_value=1e6, exclude_min=True)
     if form == "pattern":
         pattern = draw(st.sampled_from([r"^v\d+", "a  b", "/", r"\/", "[a-z]{2,3}|x*", " ", "for 5m", "(?:é|ß)$"]))
@@ -57,6 +57,9 @@ def any_limits(draw: st.DrawFn) -> Limit:
         limit = draw(limits())
     elif form == "changes":
         limit = Limit("", Operator.CHANGES)
+    elif form == "between shares":
+        low, high = sorted((_number(draw(shares)), _number(draw(shares))))
+        limit = Limit("", draw(st.sampled_from([Operator.BETWEEN, Operator.NOT_BETWEEN])), (low, high), "%", Against.BASELINE)
     else:
         operators = {
             "share": COMPARISONS,
