@@ -1,8 +1,8 @@
 """Proofbook: the document is the check.
 
-This is what a runbook imports: ``check``, ``decide``, ``observe``, ``parameters`` and ``Status``. Each is loaded when first
-used, so that importing the package costs next to nothing. Where it is imported in IPython, a failing shell command raises from
-then on, in JupyterLab as under ``proofbook run``.
+This is what a runbook imports: ``check``, ``decide``, ``observe``, ``parameters``, ``settings`` and ``Status``. Each is loaded
+when first used, so that importing the package costs next to nothing. Where it is imported in IPython, a failing shell command
+raises from then on, in JupyterLab as under ``proofbook run``.
 """
 
 from __future__ import annotations
@@ -12,16 +12,18 @@ import sys
 TYPE_CHECKING = False  # type checkers know the name; importing typing for it would be most of the time this takes
 if TYPE_CHECKING:
     from checks.model import Status
-    from checks.run.notebook import check, decide, observe, parameters
+    from checks.run.here import parameters, settings
+    from checks.run.notebook import check, decide, observe
 
-__all__ = ["Status", "check", "decide", "observe", "parameters"]
+__all__ = ["Status", "check", "decide", "observe", "parameters", "settings"]
 
 _HOMES = {
     "Status": "checks.model",
     "check": "checks.run.notebook",
     "decide": "checks.run.notebook",
     "observe": "checks.run.notebook",
-    "parameters": "checks.run.notebook",
+    "parameters": "checks.run.here",
+    "settings": "checks.run.here",
 }
 
 
@@ -43,9 +45,15 @@ def _make_strict() -> None:
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None and hasattr(ipython, "get_ipython") else None
     if shell is not None:
+        import os
+
         from checks.run import strict
 
         strict.load_ipython_extension(shell)
+        if "PROOFBOOK_CONTEXT" not in os.environ:
+            from checks.run.here import furnish
+
+            furnish(os.environ)
 
 
 _make_strict()

@@ -35,6 +35,7 @@ def new_site(folder: Path) -> list[Path]:
     written = [
         _write(folder / "mkdocs.yml", "mkdocs.yml", {"title": title}),
         _write(folder / ".gitignore", "gitignore", {}),
+        _write(folder / "notebooks" / "jupytext.toml", "jupytext.toml", {}),
         _write(folder / "docs" / "index.md", "index.md", {}),
     ]
     written += _system_files(folder, "this-host", "This host", "The machine that Proofbook runs on.")

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import date, datetime, timedelta
 from enum import Enum
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from checks.errors import DataError
 from checks.model import System
 from checks.run._decoding import decode
 
+if TYPE_CHECKING:
+    from checks.catalogue import Settled
+
 VARIABLE = "PROOFBOOK_CONTEXT"
+_RESERVED = re.compile(r"PATH|HOME|TMPDIR|SHELL|(PYTHON|LD_|DYLD_|BASH|IPYTHON|JUPYTER|JPY_|PROOFBOOK_).*")
+_NAMED = re.compile(r"\$\{(?:secret:)?([A-Za-z_][A-Za-z0-9_]*)\}")
 
 ParameterValue = str | int | float | bool
 
@@ -41,6 +48,25 @@ class Context:
     environment: str
     parameters: Mapping[str, ParameterValue]
     history: Mapping[str, tuple[tuple[datetime, float], ...]] = field(default_factory=dict)
+
+
+def surroundings(
+    system: System, settled: Settled, variables: Mapping[str, str], parameters: Mapping[str, ParameterValue]
+) -> dict[str, str]:
+    """The environment variables that a notebook's bash steps find: ``$WELLBEING_URL``, ``$BASE_URL``, ``$PARAM_HOURS``.
+
+    Args:
+        system: the system; of `variables` only what its environment's settings name is passed on.
+        settled: the settings, each by its name in capitals.
+        variables: what ``${NAME}`` in system.yml is filled from.
+        parameters: the run's parameters.
+
+    """
+    named = {name for text in system.environments[settled.environment].settings.values() for name in _NAMED.findall(text)}
+    ours = {name: variables[name] for name in named if variables.get(name)}
+    ours |= {name.upper(): value for name, value in settled.values.items()}
+    ours |= {f"PARAM_{name.upper()}": _shell_text(value) for name, value in parameters.items()}
+    return {name: value for name, value in ours.items() if not _RESERVED.fullmatch(name)}
 
 
 def write(context: Context, path: Path) -> None:
@@ -85,3 +111,7 @@ def plain(value: object) -> object:
     if isinstance(value, Path):
         return str(value)
     raise TypeError(f"{type(value).__name__} cannot be told to a kernel")
+
+
+def _shell_text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

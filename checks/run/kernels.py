@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
 
 _PASSED_ON = ("LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE", "LC_NUMERIC", "LC_TIME", "TZ", "USER", "LOGNAME")
 _PASSED_ON_TO_FIND_CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
-_RESERVED = re.compile(r"PATH|HOME|TMPDIR|SHELL|(PYTHON|LD_|DYLD_|BASH|IPYTHON|JUPYTER|JPY_|PROOFBOOK_).*")
-_VARIABLE = re.compile(r"\$\{(?:secret:)?([A-Za-z_][A-Za-z0-9_]*)\}")
 _LONGEST_SOCKET_PATH = 100
 _END_SECONDS = 10
 _RECONNECT_MILLISECONDS = 4
@@ -208,13 +205,9 @@ def end(started: Any) -> int | None:
 
 def _environment(folder: Path, told: Context, settled: Settled, variables: Mapping[str, str]) -> dict[str, str]:
     """What the kernel sees: little of the caller's environment, and the system's variables, settings and parameters."""
-    named = {name for text in told.system.environments[told.environment].settings.values() for name in _VARIABLE.findall(text)}
-    ours = {name: variables[name] for name in named if variables.get(name)}
-    ours |= {name.upper(): value for name, value in settled.values.items()}
-    ours |= {f"PARAM_{name.upper()}": _shell_text(value) for name, value in told.parameters.items()}
     programs = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     return {
-        **{name: value for name, value in ours.items() if not _RESERVED.fullmatch(name)},
+        **context.surroundings(told.system, settled, variables, told.parameters),
         **_passed_on(),
         "PATH": programs,
         "HOME": str(folder / "home"),
@@ -242,7 +235,3 @@ def _sockets() -> Any:
 
 def _passed_on() -> dict[str, str]:
     return {name: os.environ[name] for name in _PASSED_ON + _PASSED_ON_TO_FIND_CERTIFICATES if name in os.environ}
-
-
-def _shell_text(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -5,25 +5,27 @@ from __future__ import annotations
 import difflib
 import html
 import math
-import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
-from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from checks.errors import DataError
 from checks.model import Metric, Observation, Result, Status, System, Unmeasured
+from checks.run.here import Here, here
 
 if TYPE_CHECKING:
-    from checks.catalogue import Settled
     from checks.judge import Decision
-    from checks.run.context import ParameterValue
 
 _LONGEST_TEXT = 2000
-_OUTSIDE_A_RUN = "interactive"
+# Solid colours under white are read on JupyterLab's light and dark themes alike (contrast 4.5 and more); the sign and the
+# word say the same without any colour.
+_BADGES = {
+    Status.OK: ("✓", "#1b7a3d"),
+    Status.WARNING: ("!", "#8a5700"),
+    Status.CRITICAL: ("✗", "#b3261e"),
+    Status.UNKNOWN: ("?", "#6a4a9c"),
+}
 _count = 0
 _measured: dict[str, list[tuple[datetime, float]]] = {}
 _results: list[Result] = []
@@ -37,17 +39,6 @@ class _NotGiven:
 
 
 _NOT_GIVEN = _NotGiven()
-
-
-@dataclass(frozen=True, slots=True)
-class _Here:
-    """The system, environment and run that this notebook works for, and what was measured before it."""
-
-    run: str
-    system: System
-    settled: Settled
-    parameters: Mapping[str, ParameterValue]
-    history: Mapping[str, Sequence[tuple[datetime, float]]]
 
 
 def check(metric: str, value: object = _NOT_GIVEN) -> Result:
@@ -67,17 +58,17 @@ def check(metric: str, value: object = _NOT_GIVEN) -> Result:
 
     """
     __tracebackhide__ = True
-    here = _here()
-    declared = _declared(here.system, metric)
+    place = here()
+    declared = _declared(place.system, metric)
     seen = observe(metric) if isinstance(value, _NotGiven) else _given(declared, value, _now())
     from checks.judge import judge
     from checks.run.history import with_settings
 
     # What this kernel measured itself is part of the history too: a cell may watch a metric for a while.
-    earlier = [*here.history.get(declared.name, ()), *_measured.get(declared.name, ())]
-    result = _shown(judge(with_settings(declared, here.settled), _masked(here, seen), _now(), earlier))
+    earlier = [*place.history.get(declared.name, ()), *_measured.get(declared.name, ())]
+    result = _shown(judge(with_settings(declared, place.settled), _masked(place, seen), _now(), earlier))
     _keep(declared, result)
-    _emit(result, here.run)
+    _emit(result, place.run)
     return result
 
 
@@ -95,7 +86,7 @@ def decide(condition: str) -> Decision:
 
     """
     __tracebackhide__ = True
-    system = _here().system
+    system = here().system
     if condition not in system.conditions:
         raise DataError(
             f"{system.name} declares no condition `{condition}`",
@@ -121,34 +112,15 @@ def observe(metric: str) -> Observation | Unmeasured:
 
     """
     __tracebackhide__ = True
-    here = _here()
-    declared = _declared(here.system, metric)
+    place = here()
+    declared = _declared(place.system, metric)
     if declared.probe.get("kind") == "notebook":
         raise DataError(
             f"{declared.slug} is measured by a cell, and no value is given", remedy=f'give it: check("{declared.name}", value)'
         )
     from checks.probes import measure
 
-    return measure(declared, here.settled, _now())
-
-
-class _Parameters(Mapping[str, "ParameterValue"]):
-    """The run's parameters: read-only, validated, with the front matter's defaults where none was given."""
-
-    def __getitem__(self, name: str) -> ParameterValue:
-        return _here().parameters[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(_here().parameters)
-
-    def __len__(self) -> int:
-        return len(_here().parameters)
-
-    def __repr__(self) -> str:
-        return f"parameters({dict(self)!r})"
-
-
-parameters: Mapping[str, ParameterValue] = _Parameters()
+    return measure(declared, place.settled, _now())
 
 
 def emitted() -> int:
@@ -172,38 +144,14 @@ def text_line(result: Result) -> str:
     return line if result.status is Status.OK else f"{line}  ({result.reason})"
 
 
-@cache
-def _here() -> _Here:
-    from checks.catalogue import resolve
-    from checks.run import context
-
-    if path := os.environ.get(context.VARIABLE):
-        told = context.read(Path(path))
-        return _Here(told.run, told.system, resolve(told.system, told.environment, os.environ), told.parameters, told.history)
-    return _found_from(Path.cwd())
-
-
-def _found_from(folder: Path) -> _Here:
-    """Where no run tells (JupyterLab), the notebook's folder is the name of its system."""
-    from checks.catalogue import find_root, load, resolve
-
-    catalogue = load(find_root(folder))
-    notebooks = catalogue.root / "notebooks"
-    inside = folder.resolve().relative_to(notebooks) if folder.resolve().is_relative_to(notebooks) else Path()
-    if not inside.parts or inside.parts[0] not in catalogue.systems:
-        raise DataError(
-            "this notebook belongs to no system",
-            where=str(folder),
-            expected=f"a folder of {notebooks} that bears a system's name",
-            remedy="open the notebook from that folder, or run it: proofbook run SYSTEM/RUNBOOK",
-        )
-    system = catalogue.systems[inside.parts[0]]
-    settled = resolve(system, catalogue.settings.environment, os.environ)
-    # JupyterLab names the open notebook here; its front matter holds the parameters' defaults.
-    name = Path(os.environ.get("JPY_SESSION_NAME", "")).stem
-    runbook = catalogue.runbooks.get(f"{system.name}/{name}")
-    defaults = {p.name: p.default for p in runbook.parameters.values() if p.default is not None} if runbook else {}
-    return _Here(_OUTSIDE_A_RUN, system, settled, defaults, {})
+def badge(status: Status, line: str) -> str:
+    """A result as JupyterLab shows it: the status as a badge, and the line, escaped."""
+    sign, colour = _BADGES[status]
+    style = f"background: {colour}; color: #fff; border-radius: 3px; padding: 1px 6px; font-weight: 600"
+    return (
+        f'<div class="proofbook-result" data-status="{status.value}"><span style="{style}">{sign} {status.value}</span>'
+        f'<pre style="margin: 2px 0 6px 0; white-space: pre-wrap">{html.escape(line)}</pre></div>'
+    )
 
 
 def _declared(system: System, name: str) -> Metric:
@@ -252,8 +200,8 @@ def _number(value: object) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def _masked(here: _Here, seen: Observation | Unmeasured) -> Observation | Unmeasured:
-    mask = here.settled.mask
+def _masked(place: Here, seen: Observation | Unmeasured) -> Observation | Unmeasured:
+    mask = place.settled.mask
     if isinstance(seen, Unmeasured):
         return replace(seen, reason=mask(seen.reason), source=mask(seen.source))
     return replace(seen, source=mask(seen.source), detail=mask(seen.detail))
@@ -287,7 +235,7 @@ def _emit(result: Result, run: str) -> None:
     from IPython.display import display
 
     _silence_repr(ipython.get_ipython())
-    page = f'<pre class="proofbook-result" data-status="{result.status.value}">{html.escape(line)}</pre>'
+    page = badge(result.status, line)
     display({MIME: to_payload(result, run), "text/plain": line, "text/html": page}, raw=True)  # type: ignore[no-untyped-call]
 
 

@@ -62,6 +62,24 @@ def test_what_was_observed_can_be_judged(project: Project) -> None:
     assert notebook_of(outcome).cells[1].outputs[0].text == "20.0 kg {}\n"
 
 
+def test_settings_are_read_by_their_names(project: Project) -> None:
+    """A cell reads the environment's settings as system.yml names them; looking at them all shows no value."""
+    project.variables["SHOP_TOKEN"] = "not to be seen"
+    code = "from checks import check, settings\nprint(settings['folder'], sorted(settings), settings.get('door', 'none'))"
+    outcome = project.run(f"```python\n{code}\ncheck('flour')\n```\n\n```python\nsettings\n```\n")
+    assert outcome.run.reason == ""
+    first, second = (cell.outputs for cell in notebook_of(outcome).cells if cell.cell_type == "code")
+    assert first[0].text == f"{project.variables['SHOP_FOLDER']} ['folder', 'token'] none\n"
+    assert second[0].data["text/plain"] == "settings(folder, token)"
+
+
+def test_a_missing_setting_says_which_variable_is_not_set(project: Project) -> None:
+    """A cell that needs a setting without a value makes its run unknown, and the reason names the variable."""
+    outcome = project.run("## Look\n\n```python\nfrom checks import settings\nsettings['token']\n```\n")
+    assert (outcome.run.state.value, outcome.run.status.value) == ("failed", "unknown")
+    assert outcome.run.reason.startswith("step 1 (Look), cell 2: MissingSetting: SHOP_TOKEN is not set, so the setting token of")
+
+
 def test_a_metric_of_cells_needs_a_value(project: Project) -> None:
     """A metric that only cells can measure, checked without a value, fails with the remedy."""
     outcome = project.run("```python\nfrom checks import check\ncheck('error-rate')\n```\n")

@@ -106,7 +106,6 @@ def execute(catalogue: Catalogue, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             monkeypatch.setenv(key.upper(), value)
         results: dict[str, list[Result]] = defaultdict(list)
         monkeypatch.setattr(run_notebook, "_emit", lambda result, _: results[result.metric].append(result))
-        run_notebook._here.cache_clear()
         book = notebook.read(runbook)
         names: dict[str, Any] = {}
         for step in notebook.steps(book):
@@ -114,7 +113,6 @@ def execute(catalogue: Catalogue, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
                 continue
             for position in step.cells:
                 _execute(book.cells[position], names)
-        run_notebook._here.cache_clear()
         return results
 
     return run
