@@ -61,7 +61,8 @@ def days(facts: Facts, ahead: timedelta) -> dict[date, list[Entry]]:
     """The same by the reader's day."""
     found: dict[date, list[Entry]] = {}
     for entry in entries(facts, ahead):
-        found.setdefault(entry.at.astimezone(facts.zone).date(), []).append(entry)
+        # What is late is due now.
+        found.setdefault(max(entry.at, facts.now).astimezone(facts.zone).date(), []).append(entry)
     return found
 
 

@@ -15,6 +15,7 @@ from checks.journal import open_journal
 from checks.site.publish import publish
 from checks.site.server import server
 from tests.site.history import morning_cells, record
+from tests.site.people import told, with_people
 from tests.site.project import small_project
 
 if TYPE_CHECKING:
@@ -70,6 +71,24 @@ def troubled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     hostile = "<script>document.title='taken'</script>\x1b[31m{{ 7*7 }}\u202e"
     values: dict[str, float | str] = {"error-rate": 12.4, "latency": f"no answer: {hostile}", "backup-age": 4.0}
     return _published(tmp_path_factory.mktemp("troubled"), datetime.now(UTC), values, said=hostile)
+
+
+@pytest.fixture(scope="session")
+def everything(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A published site with a page of every type: something is critical, hostile text was observed, an incident is open."""
+    root = tmp_path_factory.mktemp("everything")
+    now = datetime.now(UTC)
+    loaded = with_people(root)
+    loaded.settings.state.mkdir()
+    hostile = "<script>document.title='taken'</script>\x1b[31m{{ 7*7 }}\u202e"
+    with open_journal(loaded.settings.journal) as journal:
+        for days in (0.4, 1, 8, 40):
+            values: dict[str, float | str] = {"error-rate": 0.2 + days, "latency": 90.0 + days, "backup-age": 4.0}
+            record(loaded, journal, now - timedelta(days=days), values, run_id=f"01A{days}")
+        values = {"error-rate": 12.4, "latency": f"no answer: {hostile}", "backup-age": 4.0}
+        record(loaded, journal, now - timedelta(minutes=2), values, run_id="01B", cells=morning_cells(said=hostile))
+        told(loaded, journal, now)
+        return publish(loaded, journal, root / "public", now).index.parent
 
 
 @pytest.fixture(scope="session")

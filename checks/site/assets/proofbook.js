@@ -73,6 +73,7 @@
   function reach() {
     for (const dialog of document.querySelectorAll("[role=dialog]:not([aria-label])")) dialog.setAttribute("aria-label", "Search")
     for (const wrap of document.querySelectorAll(".md-typeset__scrollwrap:not([tabindex])")) wrap.tabIndex = 0
+    document.querySelectorAll(".md-code__nav").forEach((nav, index) => nav.setAttribute("aria-label", `Code ${index + 1}`))
   }
 
   /* What was built into this page, before the theme's scripts decorate it: its live elements, and the text around them. */
@@ -158,6 +159,16 @@
 
   reach()
   addEventListener("load", reach)
+  // The theme decorates a page bit by bit, as its parts come into view.
+  let waiting = false
+  new MutationObserver(() => {
+    if (waiting) return
+    waiting = true
+    requestAnimationFrame(() => {
+      waiting = false
+      reach()
+    })
+  }).observe(document.body, { childList: true, subtree: true })
   tick()
   setInterval(tick, TICK)
   document.addEventListener("visibilitychange", tick)
