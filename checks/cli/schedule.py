@@ -76,15 +76,15 @@ def sample(environment: EnvironmentOption = None, root: RootOption = None) -> No
 
     from checks.cli.check import print_results
     from checks.journal import open_journal, owner
+    from checks.journal.facts import SCHEDULER
     from checks.model import Status
     from checks.schedule.cadence import due_samples
-    from checks.schedule.resident import ROLE
     from checks.schedule.sampler import Sampler
     from checks.schedule.sampling import tasks_of
 
     place, now = workspace(root, environment), datetime.now(UTC)
     with open_journal(place.catalogue.settings.journal) as journal:
-        signs = [sign for sign in journal.signs(place.environment) if sign.role == ROLE and sign.until > now]
+        signs = [sign for sign in journal.signs(place.environment) if sign.role == SCHEDULER and sign.until > now]
         if signs and not owner.gone(signs[0].owner):
             say(f"{owner.shown(signs[0].owner)} samples here")
             return
@@ -134,10 +134,10 @@ def _known(loaded: Catalogue, environment: str) -> tuple[dict[str, datetime], li
 def _at_work(signs: list[Sign], now: datetime) -> str:
     """Whether a scheduler is at work, in one sentence."""
     from checks.journal import owner
+    from checks.journal.facts import SCHEDULER
     from checks.judge import format_value
-    from checks.schedule.resident import ROLE
 
-    sign = next((sign for sign in signs if sign.role == ROLE), None)
+    sign = next((sign for sign in signs if sign.role == SCHEDULER), None)
     if sign is None:
         return "no scheduler was ever at work here; start one: proofbook schedule run"
     ago = format_value(max(0, round((now - sign.at).total_seconds())), "s")

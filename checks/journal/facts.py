@@ -13,6 +13,10 @@ RENEW = timedelta(minutes=15)
 """How long a sampled result that is ok speaks for the good samples that follow it, before one of them is a result again."""
 
 
+SCHEDULER = "scheduler"
+"""The standing task that a scheduler signs for."""
+
+
 class JournalMissing(ServiceAway):
     """There is no journal yet: nothing has ever been recorded."""
 
@@ -166,7 +170,7 @@ class Sign:
     """Who does a standing task in an environment, and when it last said so.
 
     Attributes:
-        role: the task (``scheduler``).
+        role: the task (`SCHEDULER`).
         owner: who does it (``host:pid``).
         since: since when it is this one.
         at: when it last gave a sign of life.

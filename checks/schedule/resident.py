@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from checks.errors import ProofbookError
 from checks.journal import owner
+from checks.journal.facts import SCHEDULER
 from checks.model import Run, Runbook, Trigger
 from checks.run.many import Watcher, run_many
 from checks.run.order import rank_of
@@ -29,9 +30,6 @@ from checks.schedule.sampling import Sampling, tasks_of
 if TYPE_CHECKING:
     from checks.journal import Journal
     from checks.run.execution import Outcome
-
-ROLE = "scheduler"
-"""The standing task that a scheduler signs for."""
 
 SILENCE = timedelta(seconds=60)
 """How long a scheduler may be silent before another one samples in its place."""
@@ -139,7 +137,7 @@ class Resident:
         self._pool.shutdown(wait=True)
         self._collect()
         try:
-            self._journal.sign_off(self._place.environment, ROLE, self._me, self._clock())
+            self._journal.sign_off(self._place.environment, SCHEDULER, self._me, self._clock())
         except ProofbookError as error:
             self._reporter.away(error)
 
@@ -164,7 +162,7 @@ class Resident:
 
     def _sign(self, now: datetime) -> None:
         place = self._place
-        mine = self._journal.sign(place.environment, ROLE, self._me, now, SILENCE)
+        mine = self._journal.sign(place.environment, SCHEDULER, self._me, now, SILENCE)
         tasks = tasks_of(place.catalogue, place.environment, place.variables) if mine else []
         self._sampling.sample(tasks)
         other = "" if mine else next((owner.shown(sign.owner) for sign in self._journal.signs(place.environment)), "")

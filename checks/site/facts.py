@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from zoneinfo import ZoneInfo
 
 from checks.journal.duties import INCIDENT_KINDS, SIGNED, SignOff, sign_offs
+from checks.journal.facts import SCHEDULER
 from checks.judge import drawn_bounds
 from checks.model import Cron, Incident, Limit, Metric, Result, Run, Runbook, Status, System
 from checks.site.evidence import Archive
@@ -17,7 +18,7 @@ from checks.site.lazily import Lazily
 
 if TYPE_CHECKING:
     from checks.catalogue import Catalogue
-    from checks.journal import Event, InForce, Snapshot, StatusChange, Stretch
+    from checks.journal import Event, InForce, Sign, Snapshot, StatusChange, Stretch
     from checks.journal.bulk import Bulk
     from checks.journal.report import Item, SiteReport, SystemReport
 
@@ -56,6 +57,10 @@ class Reader(Protocol):
         """What people said and did, the last recorded first."""
         ...
 
+    def signs(self, environment: str) -> Sequence[Sign]:
+        """Who does which standing task, and when it last said so."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Publication:
@@ -82,6 +87,7 @@ class Facts:
         told: the events of incidents.
         turns: the changes of status around incidents, the newest first.
         elsewhere: the systems that do not live in this environment; nothing is known of them here, and they are not counted.
+        scheduler: the last sign of life of whoever runs what is due; ``None`` where nobody ever stayed to do so.
 
     """
 
@@ -107,6 +113,7 @@ class Facts:
     signed: Mapping[str, SignOff]
     told: Sequence[Event]
     turns: Sequence[StatusChange]
+    scheduler: Sign | None
 
     @property
     def incidents(self) -> tuple[Incident, ...]:
@@ -225,6 +232,7 @@ def gather(
         if catalogue.incidents
         else [],
         turns=turns,
+        scheduler=next((sign for sign in journal.signs(environment) if sign.role == SCHEDULER), None),
     )
 
 

@@ -113,3 +113,17 @@ def test_a_day_is_the_worst_of_its_results(catalogue: Catalogue, journal: Journa
         '<i class="pb-day-critical" title="Mon 11 Nov: critical"></i><i class="pb-day-ok" title="Tue 12 Nov: ok"></i>' in filled
     )
     assert "1 critical, 0 unknown, 0 with warnings, 28 not measured" in filled
+
+
+def test_home_says_when_the_scheduler_last_lived(catalogue: Catalogue, journal: Journal, now: datetime) -> None:
+    """Home tells the scheduler's last sign of life, and that there is none at work when it fell silent; other pages do not."""
+    element = PAGE % '<div data-live="publication"></div>'
+
+    def shown(at: datetime, page: str = "index.html") -> str:
+        return fill.fill_page(element, page, facts.gather(catalogue, journal, "staging", at, facts.Publication(7)))
+
+    assert "scheduler" not in shown(now)
+    journal.sign("staging", "scheduler", "host-1:7", now, timedelta(minutes=1))
+    assert "scheduler alive at 2024-11-12 10:42:10 UTC" in shown(now + timedelta(seconds=30))
+    assert "no scheduler at work since 2024-11-12 10:42:10 UTC" in shown(now + timedelta(hours=3))
+    assert "scheduler" not in shown(now, "systems/shop/index.html")
