@@ -128,7 +128,8 @@ USUAL = Metric(
 )
 # With `stay:` a fine sample between two that break shows that the status was entered anew, and is kept from then on.
 FINE = [(WINDOWED, 10.0), (COUNTED, 0.0), (replace(KEPT, stay=None), 10.0), (LOW, 100.0)]
-ALL = [WINDOWED, COUNTED, KEPT, LOW, RISES, QUIET, MOVED, USUAL]
+SLOW = replace(KEPT, leave_critical=parse_limit("< 50 % for 5m"), stay=None)
+ALL = [SLOW, WINDOWED, COUNTED, KEPT, LOW, RISES, QUIET, MOVED, USUAL]
 
 
 @given(samples, st.sets(st.integers(1, 40)), st.sampled_from([0.0, 4.0, 10.0, 60.0, 80.0]), st.sampled_from(FINE))
@@ -182,6 +183,20 @@ def test_a_window_is_broken_only_where_every_sample_says_so(past: dict[int, floa
         assert value > 70
         assert all(sample > 70 for sample in inside.values())
         assert len(inside) >= 7
+
+
+@pytest.mark.parametrize(
+    ("past", "status"),
+    [
+        ({20: 10.0, 10: 80.0, 1: 10.0}, Status.UNKNOWN),
+        ({20: 10.0, 10: 80.0, **dict.fromkeys(range(1, 7), 10.0)}, Status.OK),
+        ({20: 10.0, 10: 80.0, **dict.fromkeys(range(1, 4), 10.0)}, Status.UNKNOWN),
+        ({20: 10.0, 4: 80.0, **dict.fromkeys(range(1, 4), 10.0)}, Status.CRITICAL),
+    ],
+)
+def test_a_status_is_not_left_by_a_condition_that_nobody_could_judge(past: dict[int, float], status: Status) -> None:
+    """Where the condition to leave looks at a window with a gap, nobody knows whether it was left; it is not ok."""
+    assert _status(SLOW, past, 10.0) is status
 
 
 def test_samples_of_the_future_and_no_numbers_are_no_history() -> None:
