@@ -17,12 +17,13 @@ class TlsProbe(Declaration):
     that nobody trusts, too. ``chain`` is 1 where a browser would accept the certificate and 0 where it would not, with the
     reason: expired, not yet valid, for another host, self-signed, by an unknown issuer. ``host`` is 1 where the certificate is
     for the name, whoever signed it, and 0 where it is for others. ``protocol`` is the version of TLS that the handshake
-    agrees on, as a number such as 1.3.
+    agrees on, as a number such as 1.3. `starttls` names what is spoken before the handshake, where TLS does not come first.
     """
 
     kind: Literal["tls"]
-    address: str = Field(description="An https URL or host:port; {name} stands for a setting of the environment.")
+    address: str = Field(description="A URL or host:port; {name} stands for a setting of the environment.")
     measure: Literal["expiry", "chain", "host", "protocol"] = "expiry"
+    starttls: Literal["smtp", "imap", "postgresql"] | None = None
     server_name: str | None = Field(None, description="The name to ask for and to expect; without it, the address's host.")
     authority: str | None = Field(None, description="A PEM file of the authorities to trust; without it, the machine's.")
     timeout: Duration = timedelta(seconds=10)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, assert_never
 
@@ -12,6 +11,8 @@ from checks.catalogue.environment import Settled
 from checks.judge import format_value
 from checks.model import Observation, Unmeasured
 from checks.probes._causes import why
+from checks.probes._handshakes import Shaken, Site, trusting_anyone, trusting_only
+from checks.probes._starttls import PORTS, NoStart
 from checks.probes._steps import note
 from checks.probes._support import Measuring, clipped, within
 from checks.probes._targets import NoTarget, addresses_of, refuse_strangers, without_userinfo
@@ -41,16 +42,6 @@ _REFUSALS = {
     "TLSV1_ALERT_PROTOCOL_VERSION": "it speaks no version of TLS that is spoken here",
     "TLSV1_UNRECOGNIZED_NAME": "it knows no site of this name",
 }
-# X509_V_FLAG_NO_CHECK_TIME: whether a name fits does not depend on the date.
-_WHENEVER = 0x200000
-
-
-@dataclass(frozen=True, slots=True)
-class _Shaken:
-    """A handshake that succeeded: the server's certificate, unchecked, and the protocol's name (``TLSv1.3``)."""
-
-    certificate: bytes
-    protocol: str
 
 
 def probe(declaration: TlsProbe, settled: Settled, unit: str, now: datetime) -> Observation | Unmeasured:
@@ -63,7 +54,7 @@ def probe(declaration: TlsProbe, settled: Settled, unit: str, now: datetime) -> 
     seconds = declaration.timeout.total_seconds()
     try:
         target = refuse_strangers(address, settled)
-        port = target.port or 443
+        port = target.port or PORTS.get(declaration.starttls or "", 443)
         # The thread ends what a loop cannot: name resolution.
         return within(seconds + 1, lambda: asyncio.run(_measure(declaration, target.host, port, name, authority, measuring)))
     except NoTarget as error:
@@ -75,7 +66,6 @@ def probe(declaration: TlsProbe, settled: Settled, unit: str, now: datetime) -> 
 async def _measure(
     declaration: TlsProbe, host: str, port: int, name: str | None, authority: str | None, measuring: Measuring
 ) -> Observation | Unmeasured:
-    name = name or host
     try:
         trusting = ssl.create_default_context(cafile=authority)
     except (OSError, ssl.SSLError) as error:
@@ -83,22 +73,24 @@ async def _measure(
         return measuring.failed(f"the authorities in {authority} cannot be read: {unread}")
     try:
         async with asyncio.timeout(declaration.timeout.total_seconds()):
-            addresses = await addresses_of(host)
+            site = Site(await addresses_of(host), port, name or host, declaration.starttls)
             # What nobody would trust is looked at all the same: when it expires is true of it.
-            shaken = await _shake(addresses, port, name, _trusting_anyone())
+            shaken = await site.shake(trusting_anyone())
             match declaration.measure:
                 case "expiry":
                     return _expiry(shaken, measuring)
                 case "protocol":
                     return _protocol(shaken, measuring)
                 case "host":
-                    return await _host(addresses, port, name, shaken, measuring)
+                    return await _host(site, shaken, measuring)
                 case "chain":
-                    return await _chain(addresses, port, name, trusting, shaken, measuring)
+                    return await _chain(site, trusting, shaken, measuring)
                 case _:
                     assert_never(declaration.measure)
     except (TimeoutError, NoTarget):
         raise
+    except NoStart as error:
+        return measuring.failed(f"{measuring.source}: {error}")
     except ssl.SSLError as error:
         said = error.reason or str(error)
         words = _REFUSALS.get(said)
@@ -113,33 +105,27 @@ async def _measure(
         return measuring.failed(f"{measuring.source}: the certificate or its name cannot be read: {clipped(str(error), 80)}")
 
 
-async def _chain(
-    addresses: list[str], port: int, name: str, trusting: ssl.SSLContext, shaken: _Shaken, measuring: Measuring
-) -> Observation | Unmeasured:
+async def _chain(site: Site, trusting: ssl.SSLContext, shaken: Shaken, measuring: Measuring) -> Observation | Unmeasured:
     try:
-        await _shake(addresses, port, name, trusting)
+        await site.shake(trusting)
     except ssl.SSLCertVerificationError as error:
         note(f"not accepted: {error.verify_message} (X509_V_ERR {error.verify_code})")
-        faults = _faults(error, shaken, name, measuring.now)
-        if error.verify_code not in _OTHER_HOST and not await _is_for(addresses, port, name, shaken):
-            faults.append(f"it is for another host than {name}")
+        faults = _faults(error, shaken, site.name, measuring.now)
+        if error.verify_code not in _OTHER_HOST and not await _is_for(site, shaken):
+            faults.append(f"it is for another host than {site.name}")
         return measuring.gave(0, "", f"{' and '.join(faults)}: {_described(_read(shaken.certificate), measuring.now)}")
     return measuring.gave(1, "", _described(_read(shaken.certificate), measuring.now))
 
 
-async def _host(addresses: list[str], port: int, name: str, shaken: _Shaken, measuring: Measuring) -> Observation | Unmeasured:
-    fits = await _is_for(addresses, port, name, shaken)
+async def _host(site: Site, shaken: Shaken, measuring: Measuring) -> Observation | Unmeasured:
+    fits = await _is_for(site, shaken)
     return measuring.gave(fits, "", f"it is for {clipped(', '.join(_names(shaken.certificate)), 200) or 'no host'}")
 
 
-async def _is_for(addresses: list[str], port: int, name: str, shaken: _Shaken) -> bool:
+async def _is_for(site: Site, shaken: Shaken) -> bool:
     """Whether the certificate is for the name, whoever signed it and until whenever it is valid."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.load_verify_locations(cadata=shaken.certificate)
-    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN | ssl.VerifyFlags(_WHENEVER)
-    _speak_anything(context)
     try:
-        await _shake(addresses, port, name, context)
+        await site.shake(trusting_only(shaken.certificate))
     except ssl.SSLCertVerificationError as error:
         if error.verify_code in _OTHER_HOST:
             return False
@@ -147,13 +133,13 @@ async def _is_for(addresses: list[str], port: int, name: str, shaken: _Shaken) -
     return True
 
 
-def _expiry(shaken: _Shaken, measuring: Measuring) -> Observation | Unmeasured:
+def _expiry(shaken: Shaken, measuring: Measuring) -> Observation | Unmeasured:
     certificate = _read(shaken.certificate)
     left = (certificate.not_valid_after_utc - measuring.now).total_seconds() / 86400
     return measuring.gave(left, "d", _described(certificate, measuring.now))
 
 
-def _protocol(shaken: _Shaken, measuring: Measuring) -> Observation | Unmeasured:
+def _protocol(shaken: Shaken, measuring: Measuring) -> Observation | Unmeasured:
     version = shaken.protocol.removeprefix("TLSv")
     try:
         return measuring.gave(float(version), "", shaken.protocol)
@@ -161,7 +147,7 @@ def _protocol(shaken: _Shaken, measuring: Measuring) -> Observation | Unmeasured
         return measuring.failed(f"{measuring.source}: the protocol {clipped(shaken.protocol, 20)} has no number")
 
 
-def _faults(error: ssl.SSLCertVerificationError, shaken: _Shaken, name: str, now: datetime) -> list[str]:
+def _faults(error: ssl.SSLCertVerificationError, shaken: Shaken, name: str, now: datetime) -> list[str]:
     """Why the certificate is not accepted; OpenSSL stops at the first fault, so its dates are looked at here."""
     certificate = _read(shaken.certificate)
     fault = _FAULTS.get(error.verify_code, clipped(error.verify_message, 80))
@@ -194,41 +180,3 @@ def _read(certificate: bytes) -> x509.Certificate:
     from cryptography import x509
 
     return x509.load_der_x509_certificate(certificate)
-
-
-def _trusting_anyone() -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    _speak_anything(context)
-    return context
-
-
-def _speak_anything(context: ssl.SSLContext) -> None:
-    # What a server speaks is told, however old; nothing is ever sent to it.
-    context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
-    context.set_ciphers("ALL:@SECLEVEL=0")
-
-
-async def _shake(addresses: list[str], port: int, name: str, context: ssl.SSLContext) -> _Shaken:
-    """Shake hands with the first of the addresses that can be connected to."""
-    for address in addresses[:-1]:
-        try:
-            return await _shake_at(address, port, name, context)
-        except ssl.SSLError:
-            raise
-        except OSError as error:
-            note(f"no connection to {address}, port {port}: {why(error) or error}")
-    return await _shake_at(addresses[-1], port, name, context)
-
-
-async def _shake_at(address: str, port: int, name: str, context: ssl.SSLContext) -> _Shaken:
-    _, writer = await asyncio.open_connection(address, port, ssl=context, server_hostname=name)
-    try:
-        shown: ssl.SSLObject = writer.get_extra_info("ssl_object")
-        shaken = _Shaken(shown.getpeercert(binary_form=True) or b"", shown.version() or "none")
-    finally:
-        writer.transport.abort()
-    cipher = shown.cipher()
-    note(f"handshake as {name} with {address}, port {port}: {shaken.protocol}, {cipher[0] if cipher else 'no cipher'}")
-    return shaken

@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -24,10 +25,12 @@ _NUMBERS = itertools.count(1)
 
 
 class Postgresql:
-    """A PostgreSQL server of its own on a socket in a folder; nothing listens on the network."""
+    """A PostgreSQL server of its own on a socket in a folder; nothing listens on the network, unless an option says so."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *options: str, port: int = 5432) -> None:
         self.folder = folder
+        self._port = str(port)
+        self._options = [part for option in (f"port={port}", *options) for part in ("-c", option)]
         self._server: subprocess.Popen[bytes] | None = None
         self._command("initdb", "--pgdata", str(folder / "data"), "--auth=trust", "--username=postgres", "--no-sync")
 
@@ -36,9 +39,10 @@ class Postgresql:
         with (self.folder / "log").open("ab") as log:
             data, socket = str(self.folder / "data"), str(self.folder)
             argv = self._as_user("postgres", "-D", data, "-k", socket, "-c", "listen_addresses=", "-c", "fsync=off")
+            argv += self._options
             self._server = subprocess.Popen(argv, stdout=log, stderr=log, cwd="/")
         for _ in range(100):
-            if self._command("pg_isready", "-q", "-h", str(self.folder), "-t", "1", check=False) == 0:
+            if self._command("pg_isready", "-q", "-h", str(self.folder), "-p", self._port, "-t", "1", check=False) == 0:
                 return
         pytest.fail(f"PostgreSQL did not start: {(self.folder / 'log').read_text(errors='replace')[-2000:]}")
 
@@ -66,24 +70,36 @@ class Postgresql:
         return ["runuser", "-u", _USER, "--", *argv] if os.geteuid() == 0 else argv
 
 
-@pytest.fixture(scope="session")
-def postgresql() -> Iterator[Postgresql]:
+@contextmanager
+def postgresql_folder() -> Iterator[Path]:
+    """A folder for a server, that of the server's user."""
     if not (_POSTGRESQL / "postgres").exists():
         absent(f"PostgreSQL 15 ({_POSTGRESQL})")
     # Not below pytest's own folder: that is closed to the server's user. And short, as a socket's path must be.
     folder = Path(tempfile.mkdtemp(prefix="proofbook-pg-"))
     try:
-        if os.geteuid() == 0:
-            account = pwd.getpwnam(_USER)
-            os.chown(folder, account.pw_uid, account.pw_gid)
+        give_to_postgresql(folder)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def give_to_postgresql(path: Path) -> None:
+    """Make a file or folder that of the server's user, where we are another."""
+    if os.geteuid() == 0:
+        account = pwd.getpwnam(_USER)
+        os.chown(path, account.pw_uid, account.pw_gid)
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Postgresql]:
+    with postgresql_folder() as folder:
         server = Postgresql(folder)
         server.start()
         try:
             yield server
         finally:
             server.stop()
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture
