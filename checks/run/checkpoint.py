@@ -91,11 +91,11 @@ class Checkpoint:
         if going_on:
             about["outcome"] = LOST
         outputs = deepcopy(cell.outputs)
-        if going_on and self._guessed.longest:
-            # Its last words may end in the middle of a secret.
+        if going_on:
+            outputs = evidence.joined(outputs)
             for output in outputs:
                 if output.output_type == "stream":
-                    output.text = output.text[: -self._guessed.longest]
+                    output.text = self._guessed.without_a_beginning(output.text)
         cleaned = evidence.clean_outputs(outputs, self._guessed, drive.dropped[position])
         return {"cell": position, "count": cell.execution_count, "about": about, "outputs": cleaned}
 

@@ -33,8 +33,9 @@ _GRACE_SECONDS = 2.0
 _POLL_SECONDS = 0.1
 _START_SECONDS = 60
 _ASK_SECONDS = 1.0
-# While a cell goes on and on, what it said so far is kept so often.
-_NEWS_SECONDS = 2.0
+# While a cell goes on and on, what it has said so far is kept, ever less often: each time it is written as a whole.
+_FIRST_NEWS_SECONDS = 1.0
+_NEWS_SECONDS = 60.0
 _OUT_OF_TIME = 128 + signal.SIGXCPU
 _HEAR_SECONDS = 0.05
 # Tasks that have not ended by then are ended with their kernel, as daemon threads are.
@@ -48,7 +49,10 @@ class DriveClient(PapermillNotebookClient):
     drive: Drive
     ends_at: float
     bound_by_run: bool
-    told_at: float
+    at: int
+    tell_at: float
+    tell_again: float
+    untold: bool
 
     def __init__(self, nb_man: Any, *, drive: Drive, **options: Any) -> None:
         options |= {"km": kernels.manager(drive.room), "startup_timeout": _START_SECONDS, "force_raise_errors": True}
@@ -57,7 +61,7 @@ class DriveClient(PapermillNotebookClient):
         self.started_manager = self.km
         self.ends_at = time.monotonic() + drive.run_seconds
         self.bound_by_run = False
-        self.told_at = time.monotonic()
+        self._expect_news(-1)
 
     def open(self) -> None:
         """Start the kernel and connect to it.
@@ -139,6 +143,7 @@ class DriveClient(PapermillNotebookClient):
             raise Refused(f"step {step.number} is a {step.step_class.value} step, and nobody allowed it", where=step.title)
         started, ticks = drive.clock(), time.monotonic()
         drive.on_cell(position)
+        self._expect_news(position)
         drive.replaced += sum(MIME in output.get("data", {}) for output in self.nb.cells[position].outputs)
         outcome = CellOutcome.EXECUTED
         try:
@@ -160,7 +165,7 @@ class DriveClient(PapermillNotebookClient):
         finally:
             drive.outcomes[position] = outcome
             drive.timings[position] = (started, time.monotonic() - ticks)
-            self._tell_news(position)
+            drive.on_news(position)
 
     def settle(self) -> None:
         """Ask the kernel, once all is done, what it emitted and what was lost.
@@ -243,6 +248,7 @@ class DriveClient(PapermillNotebookClient):
     async def _async_poll_kernel_alive(self) -> None:
         while True:
             await asyncio.sleep(_POLL_SECONDS)
+            self._tell_news()
             try:
                 await self._async_check_alive()
             except DeadKernelError:
@@ -274,13 +280,20 @@ class DriveClient(PapermillNotebookClient):
         out = super().output(outs, msg, display_id, cell_index)
         if out:
             self.drive.on_output(out)
-        if time.monotonic() - self.told_at > _NEWS_SECONDS:
-            self._tell_news(cell_index)
+        self.untold = True
         return out
 
-    def _tell_news(self, position: int) -> None:
-        self.drive.on_news(position)
-        self.told_at = time.monotonic()
+    def _expect_news(self, position: int) -> None:
+        self.at, self.untold = position, True
+        self.tell_again = _FIRST_NEWS_SECONDS
+        self.tell_at = time.monotonic() + self.tell_again
+
+    def _tell_news(self) -> None:
+        if self.untold and time.monotonic() >= self.tell_at:
+            self.untold = False
+            self.drive.on_news(self.at)
+            self.tell_again = min(2 * self.tell_again, _NEWS_SECONDS)
+            self.tell_at = time.monotonic() + self.tell_again
 
 
 class DriveEngine(NBClientEngine):

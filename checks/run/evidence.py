@@ -56,14 +56,14 @@ def clean(notebook: NotebookNode, secrets: Collection[str], dropped: Mapping[int
 def clean_outputs(outputs: list[Any], redactor: Redactor, dropped: int) -> list[Any]:
     """One cell's outputs as they are kept; see `clean`. What is given is changed."""
     # Joined before masking: a secret may lie across two pieces of a stream.
-    joined = _joined(outputs)
+    pieces = joined(outputs)
     if dropped:
-        for output in joined:
+        for output in pieces:
             # Where taking in ended, a secret may be cut in two, and half of it would not be known again.
             if output.output_type == "stream":
                 output.text = output.text[: max(0, len(output.text) - redactor.longest)]
                 dropped += redactor.longest
-    return _cut([masked(output, redactor) for output in joined], dropped)
+    return _cut([masked(output, redactor) for output in pieces], dropped)
 
 
 def to_bytes(notebook: NotebookNode) -> bytes:
@@ -134,15 +134,16 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _joined(outputs: list[Any]) -> list[Any]:
-    joined: list[Any] = []
+def joined(outputs: list[Any]) -> list[Any]:
+    """The outputs with the pieces of a stream that follow one another in one, as a reader sees them."""
+    found: list[Any] = []
     for output in outputs:
-        last = joined[-1] if joined else None
+        last = found[-1] if found else None
         if last and output.output_type == last.output_type == "stream" and output.name == last.name:
             last.text += output.text
         else:
-            joined.append(output)
-    return joined
+            found.append(output)
+    return found
 
 
 def masked(value: Any, mask: Callable[[str], str]) -> Any:

@@ -61,6 +61,7 @@ class Redactor:
         parts += [rf"(?<![A-Za-z0-9]){re.escape(form)}(?![A-Za-z0-9])" for form in alone]
         self._known = re.compile("|".join(parts)) if parts else None
         self._patterns = _PATTERNS if also is Also.PATTERNS else ()
+        self._forms = [*forms, *alone]
         self.found = 0
         self.longest = max(map(len, [*forms, *alone]), default=0)
 
@@ -74,6 +75,12 @@ class Redactor:
                 text, found = pattern.subn(rf"\g<kept>{MASK}", text)
                 self.found += found
         return text
+
+    def without_a_beginning(self, text: str) -> str:
+        """A text that may go on, without what at its end may be the beginning of a secret."""
+        tail = text[-self.longest :] if self.longest else ""
+        held = max((size for form in self._forms for size in range(1, len(form)) if tail.endswith(form[:size])), default=0)
+        return text[: len(text) - held]
 
 
 def masker(secrets: Collection[str]) -> Callable[[str], str]:

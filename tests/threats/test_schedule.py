@@ -1,10 +1,7 @@
-"""Several schedulers, and one that is killed: a slot is executed once."""
+"""Several schedulers: a slot is executed once."""
 
 from __future__ import annotations
 
-import os
-import signal
-import time
 from pathlib import Path
 
 from checks.journal import open_journal
@@ -26,31 +23,3 @@ def test_37_of_three_schedulers_one_runs_a_slot(tmp_path: Path) -> None:
     ended = [process.communicate(timeout=100) for process in started]
     assert [process.returncode for process in started] == [0, 0, 0], ended
     assert _runs(shop) == slugs
-
-
-def test_41_a_scheduler_that_was_killed_leaves_nothing_green(tmp_path: Path) -> None:
-    """After kill -9 in a cell, nothing is half there: no result counts, the metric is unknown, and no process is left."""
-    shop = open_shop(tmp_path / "site")
-    shop.project.write(
-        f"{FINE}\n```python\nimport os, time\n"
-        "open(os.environ['FOLDER'] + '/pid', 'w').write(str(os.getpid()))\ntime.sleep(99)\n```\n",
-        "slow",
-        DAILY,
-    )
-    pid_file = shop.root / "shop" / "pid"
-    with shop.start("run", "--due") as process:
-        ends = time.monotonic() + 60
-        while not (pid_file.exists() and pid_file.read_text()):
-            assert time.monotonic() < ends
-            time.sleep(0.05)
-        os.kill(process.pid, signal.SIGKILL)
-    kernel = int(pid_file.read_text())
-    ends = time.monotonic() + 20
-    while Path(f"/proc/{kernel}").exists() and time.monotonic() < ends:
-        time.sleep(0.1)
-    assert not Path(f"/proc/{kernel}").exists()
-    status = shop.call("status")
-    assert status.code == 3
-    assert shop.call("run", "--due").code == 0  # the slot stays taken: see the table
-    with open_journal(shop.project.catalogue.settings.journal) as journal:
-        assert journal.latest_results("test") == {}
