@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from checks.judge.reachable import Domain, usual_domain
@@ -77,6 +79,8 @@ _DOMAINS: dict[str, dict[str, Domain]] = {
     "retention": {"too-long": _COUNT, "too-soon": _COUNT, "oldest": _AMOUNT, "newest": _AMOUNT},
 }
 _DEFAULTS = {"http": "json", "tls": "expiry", "redis": "ping", "sql": "query", "log": "count", "service": "down", "backup": "age"}
+_FUNCTIONS = {"length": _COUNT, "contains": _YES_OR_NO, "starts_with": _YES_OR_NO, "ends_with": _YES_OR_NO}
+_GROUP = re.compile(r"(?<!\\)\((?!\?)|\(\?P<")
 _LOOSE = Domain(-math.inf, math.inf)
 
 
@@ -88,9 +92,34 @@ def domain_of(metric: Metric) -> Domain:
     kind = str(metric.probe.get("kind"))
     key = "take" if kind == "command" else "measure"
     measure = str(metric.probe.get(key, "exit" if kind == "command" else _DEFAULTS.get(kind, "")))
-    found = _DOMAINS.get(kind, {}).get(measure)
+    found = _DOMAINS.get(kind, {}).get(measure) or _of_select(metric.probe) or _of_match(metric.probe)
     if found is None:
         return _LOOSE if (kind, measure) == ("tls", "expiry") else usual_domain(metric.unit)
     counts = parse_unit(metric.unit).dimension is Dimension.COUNT and not parse_unit(metric.unit).per
     # A count of things that is shown as a share or a time is taken over by its unit's own arithmetic.
     return found if counts or not found.whole else Domain(found.low, certain=True)
+
+
+def _of_select(probe: Mapping[str, object]) -> Domain | None:
+    """What a JMESPath expression can give whatever the answer is: a comparison one of two values, a length a whole number."""
+    if not isinstance(select := probe.get("select"), str):
+        return None
+    import jmespath
+    from jmespath.exceptions import JMESPathError
+
+    try:
+        node = jmespath.compile(select).parsed
+    except (JMESPathError, ValueError):
+        return None  # told as no JMESPath
+    while node.get("type") in ("pipe", "subexpression"):
+        node = node["children"][-1]
+    if node.get("type") in ("comparator", "not_expression"):
+        return _YES_OR_NO
+    return _FUNCTIONS.get(str(node.get("value"))) if node.get("type") == "function_expression" else None
+
+
+def _of_match(probe: Mapping[str, object]) -> Domain | None:
+    """Of a pattern without a group, whether it is found."""
+    match = probe.get("match")
+    without_group = isinstance(match, str) and probe.get("measure") == "text" and not _GROUP.search(match)
+    return _YES_OR_NO if without_group and probe.get("kind") == "http" else None

@@ -64,6 +64,12 @@ def test_every_domain_is_of_a_measure_that_there_is() -> None:
         ("ms", {"kind": "notebook"}, Domain(0)),
         ("%", {"kind": "notebook"}, Domain(0, 100)),
         ("d", {"kind": "tls"}, Domain()),
+        ("", {"kind": "http", "select": "status == 'ok'"}, Domain(0, 1, whole=True, certain=True)),
+        ("", {"kind": "http", "select": "checks | !contains(@, 'a')"}, Domain(0, 1, whole=True, certain=True)),
+        ("parts", {"kind": "http", "select": "length(parts[?down])"}, Domain(0, whole=True, certain=True)),
+        ("", {"kind": "http", "select": "sum(parts[].errors)"}, Domain(0)),
+        ("", {"kind": "http", "measure": "text", "match": r"^up\(1\)$"}, Domain(0, 1, whole=True, certain=True)),
+        ("", {"kind": "http", "measure": "text", "match": r"load (\d+)"}, Domain(0)),
     ],
 )
 def test_a_probe_settles_what_its_values_can_be(unit: str, probe: dict[str, Any], expected: Domain) -> None:

@@ -65,6 +65,7 @@ CANNOT_FAIL = {
     "between-whole": ('{kind: file, path: "{folder}/*", measure: count}', "files", '"between 1.2 and 1.8"', "no value can break"),
     "long-ago": ("{kind: command, argv: [date]}", "", '"> 255"', "no value can break"),
     "yes-or-no": ('{kind: tls, address: "{folder}:443", measure: chain}', "", '"> 1"', "no value can break"),
+    "compared": ('{kind: http, url: "{folder}", select: "length(parts) == `3`"}', "", '"> 1"', "no value can break"),
     "typed-in": ('{kind: sql, database: "{folder}/a.db", query: SELECT 1}', "", '"< 1"', "selects nothing but what is typed in"),
     "vector": ('{kind: prometheus, url: "{folder}", query: vector(1)}', "", '"< 1"', "names no series"),
     "literal": ('{kind: http, url: "{folder}", select: "`1`"}', "", '"< 1"', "looks at nothing in the answer"),
