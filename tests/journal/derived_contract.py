@@ -8,7 +8,6 @@ from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
-import pytest
 import sqlalchemy as sa
 
 from checks.journal import Sample, Tally, _tables
@@ -39,11 +38,12 @@ def a_sample(status: Status = Status.OK, minutes: float = 0, value: float | None
 
 
 class DerivedContract:
-    @pytest.mark.parametrize("seed", range(4))
-    def test_what_is_kept_beside_the_facts_is_what_they_say(self, journal: Journal, seed: int) -> None:
+    def test_what_is_kept_beside_the_facts_is_what_they_say(self, journal: Journal) -> None:
         """After any story of runs and samples, late ones among them, each derived table is what a rebuild makes of the facts."""
-        dice = random.Random(seed)
-        for _ in range(12):
+        dice = random.Random(7)
+        for chapter in range(48):
+            if chapter % 12 == 11:
+                self._agrees(journal)
             at = NOW + dice.randrange(0, 4000) * MINUTE
             found = [self._any(dice, at + dice.randrange(-90, 90) * MINUTE) for _ in range(dice.randrange(0, 6))]
             if dice.random() < 0.4:
@@ -53,6 +53,10 @@ class DerivedContract:
             journal.start_run(run)
             state = dice.choice([RunState.FINISHED, RunState.FAILED])
             journal.finish_run(ended(run, Status.worst(one.status for one in found), state=state), found)
+        self._agrees(journal)
+
+    @staticmethod
+    def _agrees(journal: Journal) -> None:
         before = derived(journal)
         assert before["latest"]
         journal.rebuild()
