@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from checks.catalogue._load import Catalogue as Catalogue
     from checks.catalogue._load import load as load
+    from checks.catalogue._load import read_runbook as read_runbook
     from checks.catalogue.environment import MissingSetting as MissingSetting
     from checks.catalogue.environment import Settled as Settled
     from checks.catalogue.environment import resolve as resolve
@@ -17,11 +18,12 @@ if TYPE_CHECKING:
     from checks.catalogue.settings import find_root as find_root
     from checks.catalogue.settings import read_settings as read_settings
 
-__all__ = ["Catalogue", "MissingSetting", "Settings", "Settled", "find_root", "load", "read_settings", "resolve"]
+__all__ = ["Catalogue", "MissingSetting", "Settings", "Settled", "find_root", "load", "read_runbook", "read_settings", "resolve"]
 
 _HOMES = {
     "Catalogue": "_load",
     "load": "_load",
+    "read_runbook": "_load",
     "MissingSetting": "environment",
     "Settled": "environment",
     "resolve": "environment",

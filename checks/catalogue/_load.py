@@ -169,7 +169,7 @@ def load(root: Path) -> Catalogue:
             systems[system.name] = system
     runbooks: dict[str, Runbook] = {}
     for path in sorted((root / "notebooks").glob("*/*.md")):
-        for runbook in _attempt(errors, partial(_read_runbook, path, root, systems)):
+        for runbook in _attempt(errors, partial(read_runbook, path, root, systems)):
             runbooks[runbook.slug] = runbook
     for settings in _attempt(errors, partial(read_settings, root)):
         errors += _dangling(root, systems, runbooks)
@@ -230,7 +230,18 @@ def _read_system(path: Path, root: Path) -> System:
     )
 
 
-def _read_runbook(path: Path, root: Path, systems: Mapping[str, System]) -> Runbook:
+def read_runbook(path: Path, root: Path, systems: Mapping[str, System]) -> Runbook:
+    """Read one runbook's file.
+
+    Args:
+        path: the file, in a folder named for its system.
+        root: the project's folder; messages name the file from there.
+        systems: the systems that it may belong to, by name.
+
+    Raises:
+        DataError: it is not valid.
+
+    """
     shown = _shown(path, root)
     text = _text(path, shown)
     head, _ = _front_matter.split(text, shown)

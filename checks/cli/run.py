@@ -47,6 +47,10 @@ def run(
     all_: Annotated[bool, typer.Option("--all", help="Every runbook that may run in the environment.")] = False,
     due: Annotated[bool, typer.Option("--due", help="What is due and not yet run; safe to call from cron.")] = False,
     system: Annotated[str | None, typer.Option("--system", help="Every runbook of one system.", show_default=False)] = None,
+    replay: Annotated[
+        str | None,
+        typer.Option("--replay", metavar="RUN", help="A recorded run, once more, and what differs.", show_default=False),
+    ] = None,
     parameters: ParametersOption = None,
     jobs: Annotated[
         int | None, typer.Option("--jobs", "-j", min=1, help="How many at once; default: one a processor.", show_default=False)
@@ -66,7 +70,12 @@ def run(
 
     Example: `proofbook run shop/morning -p hours=12`
 
+    With --replay the source, system.yml, parameters and history of a recorded run are used once more, with today's settings and
+    secrets, and a table says what differs. Of a replay the journal gets an event and nothing that pages or alerts read.
+
     Example: `proofbook run --all --fresh-enough --explain`
+
+    Example: `proofbook run --replay 01JD2Q6V9K7ZC8M4T5R3W1X0YB`
     """
     import os
     from datetime import UTC, datetime
@@ -74,13 +83,21 @@ def run(
     from checks.errors import UsageError
     from checks.journal import open_journal
     from checks.model import Status
+    from checks.run import kernels
 
-    if sum((bool(runbooks), all_, due, system is not None)) != 1:
+    if sum((bool(runbooks), all_, due, system is not None, replay is not None)) != 1:
         raise UsageError(
             "which runbooks?",
-            expected="either slugs, or one of --all, --due and --system",
+            expected="either slugs, or one of --all, --due, --system and --replay",
             example="proofbook run --all",
         )
+    if replay is not None:
+        from checks.cli._replay import replay as execute_again
+
+        raise typer.Exit(execute_again(replay, root, environment, as_json=format is Format.JSON).exit_code)
+    if not (due or fresh_enough):
+        # Something will be executed for sure; what kernels need can be loaded while this process looks at the catalogue.
+        kernels.warm_up(())
     place = workspace(root, environment)
     with open_journal(place.catalogue.settings.journal) as journal:
         prepared = _prepared(place, journal, runbooks or [], due, system, parameters or [], datetime.now(UTC))
