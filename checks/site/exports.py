@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from checks.journal.report import Item, SystemReport
     from checks.site.facts import Facts
 
+CALENDAR = "calendar.ics"
+
 
 def write(facts: Facts, to: Path) -> list[Path]:
     """Write every export into the folder of a site.
@@ -24,19 +26,23 @@ def write(facts: Facts, to: Path) -> list[Path]:
         the files written.
 
     """
+    return [_written(to / name, content) for name, content in {**files(facts), CALENDAR: feeds.calendar(facts)}.items()]
+
+
+def files(facts: Facts) -> dict[str, str | bytes]:
+    """What every export but the calendar holds, by its address."""
     whole = status_document(facts)
     systems = whole.pop("systems")
-    files: dict[str, str | bytes] = {
+    found: dict[str, str | bytes] = {
         "status.json": _json({**whole, "systems": systems}),
         "metrics.txt": to_openmetrics(facts.report, facts.environment),
         "junit.xml": to_junit(facts.report, facts.environment),
         "feed.xml": feeds.atom(facts),
-        "calendar.ics": feeds.calendar(facts),
     }
     for report in facts.report.systems:
-        files[f"status/{report.system}.json"] = _json({**whole, "system": report.system, **systems[report.system]})
-        files[f"badges/{report.system}.svg"] = badges.badge(facts, report)
-    return [_written(to / name, content) for name, content in files.items()]
+        found[f"status/{report.system}.json"] = _json({**whole, "system": report.system, **systems[report.system]})
+        found[f"badges/{report.system}.svg"] = badges.badge(facts, report)
+    return found
 
 
 def status_document(facts: Facts) -> dict[str, Any]:

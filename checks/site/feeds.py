@@ -121,20 +121,30 @@ def calendar(facts: Facts) -> bytes:
     shown.add("prodid", "-//Proofbook//Calendar//EN")
     shown.add("version", "2.0")
     shown.add("x-wr-calname", inert(f"{facts.catalogue.settings.site_name}: {facts.environment}"))
-    for runbook in facts.catalogue.runbooks_in(facts.environment):
-        for at, times in _due(runbook, facts.now):
-            shown.add_component(_event(facts, runbook, at, times))
     for entry in agenda.duties(facts, _AHEAD):
         shown.add_component(_duty(facts, entry))
-    content: bytes = shown.to_ical()
-    return content
+    whole: bytes = shown.to_ical()
+    end = b"END:VCALENDAR"
+    runs = b"".join(event for runbook in facts.catalogue.runbooks_in(facts.environment) for event in _events(facts, runbook))
+    return whole.replace(end, runs + end)
 
 
-def _event(facts: Facts, runbook: Runbook, at: datetime, times: int) -> Event:
+def _events(facts: Facts, runbook: Runbook) -> Iterator[bytes]:
+    """The events of one runbook; what they share is written, escaped and folded once."""
+    shared: dict[int, bytes] = {}
+    for at, times in _due(runbook, facts.now):
+        if times not in shared:
+            shared[times] = _shared(facts, runbook, times)
+        id_ = uuid.uuid5(_NAMESPACE, f"{facts.environment}/{runbook.slug}/{at.isoformat()}")
+        begins = f"DTSTART;VALUE=DATE:{at:%Y%m%d}" if times > 1 else f"DTSTART:{at:%Y%m%dT%H%M%SZ}"
+        yield f"BEGIN:VEVENT\r\nUID:{id_}@proofbook\r\n{begins}\r\n".encode() + shared[times]
+
+
+def _shared(facts: Facts, runbook: Runbook, times: int) -> bytes:
+    """An event without its beginning, its name and its time."""
     from icalendar import Event
 
     event: Event = Event()
-    event.add("uid", f"{uuid.uuid5(_NAMESPACE, f'{facts.environment}/{runbook.slug}/{at.isoformat()}')}@proofbook")
     event.add("dtstamp", facts.now)
     system = facts.catalogue.system(runbook.system)
     often = f", {times} times" if times > 1 else ""
@@ -143,12 +153,10 @@ def _event(facts: Facts, runbook: Runbook, at: datetime, times: int) -> Event:
     event.add("description", inert(said))
     event.add("categories", [system.name, runbook.kind.value])
     event.add("transp", "TRANSPARENT")
-    if times > 1:
-        event.add("dtstart", at.date())
-    else:
-        event.add("dtstart", at)
+    if times == 1:
         event.add("duration", runbook.time_budget or runbook.deadline)
-    return event
+    written: bytes = event.to_ical()
+    return written.removeprefix(b"BEGIN:VEVENT\r\n")
 
 
 def _duty(facts: Facts, entry: agenda.Entry) -> Event:

@@ -39,10 +39,10 @@ class Stamp:
     changed_ns: int
 
     @classmethod
-    def of(cls, path: Path) -> Stamp | None:
+    def of(cls, path: Path | str) -> Stamp | None:
         """The stamp of a file; ``None`` where there is none."""
         try:
-            seen = path.lstat()
+            seen = os.lstat(path)
         except OSError:
             return None
         return cls(seen.st_size, seen.st_mtime_ns)
@@ -73,7 +73,7 @@ class Skeleton:
 
     def whole(self, address: str) -> bool:
         """Whether a file is still as it was built."""
-        return Stamp.of(self.site / address) == self.files[address].stamp
+        return Stamp.of(f"{self.site}/{address}") == self.files[address].stamp
 
 
 @contextmanager

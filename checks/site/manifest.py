@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from checks.site import sources
 from checks.site.kept import Stamp
@@ -15,7 +14,7 @@ from checks.site.kept import Stamp
 if TYPE_CHECKING:
     from checks.site.facts import Facts
 
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +31,7 @@ class Written:
 
     made_of: str
     facts: str
-    paths: tuple[tuple[str, ...], ...]
+    paths: tuple[str, ...]
     stamp: Stamp
 
 
@@ -56,26 +55,34 @@ class Manifest:
     def write(self, path: Path) -> None:
         """Write it, whole or not at all."""
         files = {address: [w.made_of, w.facts, w.paths, w.stamp.size, w.stamp.changed_ns] for address, w in self.files.items()}
-        said = {"format": _FORMAT, "key": self.key, "files": files, "linked": self.linked, "assets": self.assets}
+        lines = ({"format": _FORMAT, "key": self.key, "assets": self.assets}, files, self.linked)
         aside = path.with_name(f".{path.name}")
-        aside.write_text(json.dumps(said), encoding="utf-8")
+        aside.write_text("\n".join(json.dumps(line) for line in lines), encoding="utf-8")
         aside.replace(path)
 
 
 def read(path: Path) -> Manifest:
     """Read a manifest; an empty one where it is missing or not ours."""
     try:
-        said: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if said["format"] != _FORMAT:
+        head, files, linked = (json.loads(line) for line in path.read_text(encoding="utf-8").splitlines())
+        if head["format"] != _FORMAT:
             return Manifest("")
-        files = {
-            address: Written(made_of, facts, tuple(tuple(one) for one in paths), Stamp(size, changed_ns))
-            for address, (made_of, facts, paths, size, changed_ns) in said["files"].items()
+        written = {
+            address: Written(made_of, facts, tuple(paths), Stamp(size, changed_ns))
+            for address, (made_of, facts, paths, size, changed_ns) in files.items()
         }
-        linked = {slug: (str(mark), dict(runs)) for slug, (mark, runs) in said["linked"].items()}
-        return Manifest(said["key"], files, linked, list(said["assets"]))
+        return Manifest(head["key"], written, {slug: (mark, runs) for slug, (mark, runs) in linked.items()}, head["assets"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return Manifest("")
+
+
+def assets(path: Path) -> list[str]:
+    """The files of a publication whose addresses carry a digest; none where its manifest is missing or not ours."""
+    try:
+        with path.open(encoding="utf-8") as opened:
+            return [str(address) for address in json.loads(opened.readline())["assets"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
 
 
 def key_of(facts: Facts) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from checks.errors import CannotWrite
-from checks.site import exports, kept, manifest, sitemap
+from checks.site import kept, manifest, sitemap
 from checks.site.facts import Publication, Reader, gather
 from checks.site.shelf import Shelf
 from checks.site.writing import Before, Writer
@@ -77,7 +77,7 @@ def publish(catalogue: Catalogue, journal: Reader, to: Path, now: datetime, *, e
                 pages, filled = writer.pages(skeleton)
                 proofs, shown = writer.evidence()
                 writer.keep_assets(_others(shelf))
-                exports.write(facts, aside)
+                writer.exports()
                 sitemap.date(aside, now)
                 writer.manifest.write(shelf.manifest(number))
                 gone = tuple(sorted(address for address in _pages(before.manifest) if not (aside / address).exists()))
@@ -118,13 +118,13 @@ def _before(shelf: Shelf) -> Before:
     return Before() if number is None else Before(shelf.folder(number), manifest.read(shelf.manifest(number)))
 
 
-def _others(shelf: Shelf) -> Iterator[tuple[Path, Manifest]]:
+def _others(shelf: Shelf) -> Iterator[tuple[Path, list[str]]]:
     for number in shelf.numbers():
-        yield shelf.folder(number), manifest.read(shelf.manifest(number))
+        yield shelf.folder(number), manifest.assets(shelf.manifest(number))
 
 
 def _pages(before: Manifest) -> Iterator[str]:
-    return (address for address in before.files if not address.startswith("evidence/"))
+    return (address for address in before.files if address.endswith(".html") and not address.startswith("evidence/"))
 
 
 def _commit(root: Path) -> str:

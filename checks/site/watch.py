@@ -1,14 +1,13 @@
 """Facts that note what a page reads of them, so that the next publication knows whether the page would be the same again.
 
-What is noted is a path: ``["item", "shop/latency"]`` or ``["stretches", "day", "shop/latency"]``. `Tokens` says of each path what
-stands there now; a page whose tokens are all as they were need not be filled. Whatever is read and not foreseen here is noted
-as a whole: a page may be filled without need, and is never left as it was when it would differ.
+What is noted is a path: ``item|shop/latency`` or ``stretches|day|shop/latency``. `Tokens` says of each path what stands there
+now; a page whose tokens are all as they were need not be filled. Whatever is read and not foreseen here is noted as a whole: a
+page may be filled without need, and is never left as it was when it would differ.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import datetime, timedelta
@@ -23,6 +22,8 @@ if TYPE_CHECKING:
     from checks.site.facts import Facts
 
 Path = tuple[str, ...]
+_BETWEEN = "\x1f"
+"""What stands between the parts of a path when it is written."""
 
 _STANDING = frozenset({"catalogue", "environment", "zone"})
 """What a publication's key holds for all of its pages."""
@@ -36,22 +37,27 @@ def watched(facts: Facts) -> tuple[Facts, set[Path]]:
     return cast("Facts", _Watched(facts, noted)), noted
 
 
+def written(paths: Iterable[Path]) -> tuple[str, ...]:
+    """Paths as texts, in a fixed order."""
+    return tuple(sorted(_BETWEEN.join(path) for path in paths))
+
+
 class Tokens:
     """What stands at each path of some facts, as a short text; equal texts, equal values."""
 
     def __init__(self, facts: Facts) -> None:
         self._facts = facts
-        self._known: dict[Path, str] = {}
+        self._known: dict[str, str] = {}
 
-    def digest(self, paths: Iterable[Path]) -> str:
-        """A digest of what stands at some paths."""
-        lines = (f"{json.dumps(path)} {self._token(path)}" for path in sorted(paths))
-        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    def digest(self, paths: Iterable[str]) -> str:
+        """A digest of what stands at some paths, as `written` gives them."""
+        return hashlib.sha256("\n".join(map(self._line, paths)).encode()).hexdigest()
 
-    def _token(self, path: Path) -> str:
-        if path not in self._known:
-            self._known[path] = _at(self._facts, path)
-        return self._known[path]
+    def _line(self, path: str) -> str:
+        line = self._known.get(path)
+        if line is None:
+            line = self._known[path] = f"{path} {_at(self._facts, tuple(path.split(_BETWEEN)))}"
+        return line
 
 
 class _Watched:

@@ -7,21 +7,25 @@ from __future__ import annotations
 
 import errno
 import os
+import posixpath
 import shutil
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from checks.site import fill, fragments, manifest, own_files
+from checks.site import exports, feeds, fill, fragments, manifest, own_files
 from checks.site.kept import Stamp
 from checks.site.manifest import Manifest, Written
-from checks.site.watch import Tokens, token, watched
+from checks.site.watch import Tokens, token, watched, written
 
 if TYPE_CHECKING:
     from checks.site.facts import Facts
     from checks.site.kept import KeptFile, Skeleton
+
+_HOUR = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +76,13 @@ class Writer:
         self._to = to
         self._facts = facts
         self._tokens = Tokens(facts)
+        # What tells of the coming month is made once an hour, as of when the hour began.
+        self._hourly = replace(facts, now=facts.upto(_HOUR) - _HOUR)
+        self._hourly_tokens = Tokens(self._hourly)
         self.manifest = Manifest(manifest.key_of(facts))
         same = before.folder is not None and before.manifest.key == self.manifest.key
         self._before = before if same else Before()
-        self._made: set[Path] = set()
+        self._made: set[str] = set()
 
     def pages(self, skeleton: Skeleton) -> tuple[int, int]:
         """Write every file of a skeleton, its live elements filled.
@@ -88,7 +95,7 @@ class Writer:
         count = 0
         for address, file in skeleton.files.items():
             if not file.spots:
-                self._link(skeleton.site / address, address)
+                self._link(f"{skeleton.site}/{address}", address)
                 continue
             count += 1
             if not self._reuse(address, file.digest):
@@ -121,12 +128,22 @@ class Writer:
             self._make(f"evidence/{digest}.html", token(ids), partial(evidence_page, digest, ids))
         return len(runs), len(anew)
 
-    def keep_assets(self, others: Iterable[tuple[Path, Manifest]]) -> None:
+    def exports(self) -> None:
+        """Write every export."""
+        for address, content in exports.files(self._facts).items():
+            path = Path(self._ready(address))
+            # A file of the same name among the pages is the skeleton's own.
+            path.unlink(missing_ok=True)
+            path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        if not self._reuse(exports.CALENDAR, "", self._hourly_tokens):
+            self._make(exports.CALENDAR, "", feeds.calendar, self._hourly, self._hourly_tokens)
+
+    def keep_assets(self, others: Iterable[tuple[Path, Iterable[str]]]) -> None:
         """Keep what the pages of other publications load, for readers who have just got one of those."""
-        for folder, said in others:
-            for address in said.assets:
+        for folder, addresses in others:
+            for address in addresses:
                 if (folder / address).is_file() and not (self._to / address).exists():
-                    self._link(folder / address, address)
+                    self._link(f"{folder}/{address}", address)
 
     def _linked(self) -> dict[str, str]:
         """The evidence of each run that a page may link to; of a runbook whose runs are as they were it is known."""
@@ -149,33 +166,40 @@ class Writer:
         facts.by_id.need(others)
         return found | {run.id: run.evidence for id_ in others if (run := facts.by_id.get(id_)) and run.evidence}
 
-    def _reuse(self, address: str, made_of: str) -> bool:
+    def _reuse(self, address: str, made_of: str, tokens: Tokens | None = None) -> bool:
         known = self._before.manifest.files.get(address)
         folder = self._before.folder
-        if known is None or folder is None or known.made_of != made_of or Stamp.of(folder / address) != known.stamp:
+        if known is None or folder is None or known.made_of != made_of or Stamp.of(f"{folder}/{address}") != known.stamp:
             return False
-        if self._tokens.digest(known.paths) != known.facts:
+        if (tokens or self._tokens).digest(known.paths) != known.facts:
             return False
-        self._link(folder / address, address)
+        self._link(f"{folder}/{address}", address)
         self.manifest.files[address] = known
         return True
 
-    def _make(self, address: str, made_of: str, make: Callable[[Facts], bytes]) -> None:
-        facts, noted = watched(self._facts)
+    def _make(
+        self,
+        address: str,
+        made_of: str,
+        make: Callable[[Facts], bytes],
+        known: Facts | None = None,
+        tokens: Tokens | None = None,
+    ) -> None:
+        facts, noted = watched(known or self._facts)
         content = make(facts)
-        path = self._ready(address)
+        path = Path(self._ready(address))
         path.write_bytes(content)
         stamp = Stamp.of(path)
         if stamp is not None:
-            paths = tuple(sorted(noted))
-            self.manifest.files[address] = Written(made_of, self._tokens.digest(paths), paths, stamp)
+            paths = written(noted)
+            self.manifest.files[address] = Written(made_of, (tokens or self._tokens).digest(paths), paths, stamp)
 
     def _look_at(self, pages: Iterable[tuple[str, KeptFile]]) -> None:
         """Read what the pages of whole systems will show in a few questions."""
         names = {spot.place.argument.partition("#")[0].partition("/")[0] for _, file in pages for spot in file.spots}
         self._facts.look_at([name for name in self._facts.catalogue.systems if name in names])
 
-    def _link(self, source: Path, address: str) -> None:
+    def _link(self, source: str, address: str) -> None:
         path = self._ready(address)
         try:
             os.link(source, path)
@@ -185,9 +209,9 @@ class Writer:
                 raise
             shutil.copy2(source, path)
 
-    def _ready(self, address: str) -> Path:
-        path = self._to / address
-        if path.parent not in self._made:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._made.add(path.parent)
-        return path
+    def _ready(self, address: str) -> str:
+        parent = posixpath.dirname(address)
+        if parent not in self._made:
+            (self._to / parent).mkdir(parents=True, exist_ok=True)
+            self._made.add(parent)
+        return f"{self._to}/{address}"
