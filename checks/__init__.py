@@ -11,13 +11,15 @@ import sys
 
 TYPE_CHECKING = False  # type checkers know the name; importing typing for it would be most of the time this takes
 if TYPE_CHECKING:
+    from checks.catalogue import MissingSetting
     from checks.model import Status
     from checks.run.here import parameters, settings
     from checks.run.notebook import check, decide, observe
 
-__all__ = ["Status", "check", "decide", "observe", "parameters", "settings"]
+__all__ = ["MissingSetting", "Status", "check", "decide", "observe", "parameters", "settings"]
 
 _HOMES = {
+    "MissingSetting": "checks.catalogue",
     "Status": "checks.model",
     "check": "checks.run.notebook",
     "decide": "checks.run.notebook",

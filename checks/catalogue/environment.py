@@ -13,8 +13,8 @@ _VARIABLE = re.compile(r"\$\{(secret:)?([A-Za-z_][A-Za-z0-9_]*)\}")
 _SETTING = re.compile(r"\{([a-z_][a-z0-9_]*)\}")
 
 
-class MissingSetting(DataError):
-    """A probe refers to a setting that has no value in this environment."""
+class MissingSetting(DataError, KeyError):
+    """A probe or a cell refers to a setting that has no value in this environment."""
 
     def __init__(self, setting: str, variable: str | None, environment: str) -> None:
         self.setting = setting

@@ -73,7 +73,7 @@ class _Parameters(Mapping[str, "ParameterValue"]):
 class _Settings(Mapping[str, str]):
     """The settings of the run's environment, by the names that system.yml gives them: read-only, their variables filled in.
 
-    A setting that has no value here raises `MissingSetting`, which names the variable that is not set; `get` and ``in`` don't.
+    A setting that has no value here raises `MissingSetting`, a KeyError that names the variable that is not set.
     """
 
     def __getitem__(self, name: str) -> str:
@@ -84,13 +84,6 @@ class _Settings(Mapping[str, str]):
 
             raise MissingSetting(name, settled.missing.get(name), settled.environment)
         return settled.values[name]
-
-    def get(self, name: str, default: str | None = None) -> str | None:  # type: ignore[override]  # a setting is a text
-        """The setting's value, or `default` where it has none here."""
-        return here().settled.values.get(name, default)
-
-    def __contains__(self, name: object) -> bool:
-        return name in here().settled.values
 
     def __iter__(self) -> Iterator[str]:
         return iter(here().settled.values)

@@ -17,6 +17,7 @@ import pytest
 from checks.catalogue import Catalogue, load, notebook, resolve
 from checks.catalogue.gaps import checked_in
 from checks.model import Result, RunState, Status, StepClass, Trigger
+from checks.run import context
 from checks.run.execution import execute, prepare
 from checks.sandbox.kit import running
 from checks.sandbox.unified_workflow import UnifiedWorkflow
@@ -153,14 +154,18 @@ def test_without_the_system_everything_is_unknown(catalogue: Catalogue) -> None:
 
 @pytest.mark.slow
 def test_the_critical_alert_rolls_back_and_can_be_undone(
-    service: UnifiedWorkflow, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
+    service: UnifiedWorkflow, catalogue: Catalogue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Operated, it keeps the evidence, pauses, lets the release before serve, corrects and resumes; its undo goes back."""
     runbook, variables = catalogue.runbooks[f"{SYSTEM}/critical-alert"], service.variables()
     service.faults.add("commissions")
     eventually(lambda: service.database.value("SELECT count(*) FROM commission WHERE workflow_id IS NULL"))
-    for key, value in resolve(catalogue.systems[SYSTEM], "sandbox", variables).values.items():
-        monkeypatch.setenv(key.upper(), value)
+    system = catalogue.systems[SYSTEM]
+    told = context.Context("01TEST", runbook.slug, system, "sandbox", {})
+    context.write(told, tmp_path / "context.json")
+    settled = {key.upper(): value for key, value in resolve(system, "sandbox", variables).values.items()}
+    for key, value in {**variables, **settled, context.VARIABLE: str(tmp_path / "context.json")}.items():
+        monkeypatch.setenv(key, value)
     book = notebook.read(runbook)
     first = next(cell.source for cell in book.cells if cell.cell_type == "code")
     names: dict[str, Any] = {}
