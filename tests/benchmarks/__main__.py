@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks import fresh, history, judging, run, sampling
+from tests.benchmarks import fresh, history, judging, run, sampling, site
 from tests.benchmarks.measuring import machine
 
 SUBJECTS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
@@ -21,6 +21,7 @@ SUBJECTS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
     "judge": lambda options: judging.measure(options.rounds),
     "run": lambda options: run.measure(options.notebooks, options.rounds),
     "sampling": lambda options: sampling.measure(options.metrics, 30, min(3, options.rounds)),
+    "site": lambda options: site.measure(options),
 }
 
 
@@ -33,6 +34,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--rows", type=int, nargs="+", default=[10**5, 10**6, 10**7], help="how many observations (default 10^5 10^6 10^7)"
     )
     parser.add_argument("--metrics", type=int, default=2000, help="how many metrics are sampled (default 2000)")
+    parser.add_argument("--systems", type=int, default=200, help="how many systems a large house has (default 200)")
+    parser.add_argument("--runbooks", type=int, default=3000, help="how many runbooks it has (default 3000)")
+    parser.add_argument("--results", type=int, default=10**6, help="how many results its journal holds (default 10^6)")
+    parser.add_argument("--on-a-page", type=int, default=3000, help="how many results one page shows (default 3000)")
+    parser.add_argument("--runs", type=int, default=10_000, help="how many runs the journal of that page holds (default 10000)")
     parser.add_argument("--rounds", type=int, default=5, help="how many rounds of each way (default 5)")
     parser.add_argument("--json", type=Path, default=Path("bench.json"), help="where the figures go (default bench.json)")
     options = parser.parse_args(arguments)
