@@ -40,7 +40,7 @@ FILES = (
         "The journal on SQLite; elsewhere where `journal` in mkdocs.yml says so. Only ever added to.",
     ),
     (".proofbook/evidence/<aa>/<sha256>.ipynb", "every run", "Executed notebooks, each named by the SHA-256 of its bytes."),
-    (".proofbook/key", "the first run", "What the digest of a run's settings is keyed with, so that it tells nothing of secrets."),
+    (".proofbook/key", "the first run", "What the digest of a run's settings is keyed with; it tells nothing of secrets."),
     (".proofbook/sandbox/", "`proofbook sandbox up`", "State of the stand-ins; safe to remove while they are down."),
     ("public/publications/<n>/", "`proofbook publish`", "The last three publications, each of them whole."),
     ("public/current", "`proofbook publish`", "A link to the publication that readers see; swapped in one step."),
