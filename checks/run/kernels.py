@@ -7,7 +7,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
@@ -39,12 +41,13 @@ class Origin(Enum):
     STOCK = "stock"
 
 
-DEFAULT_ORIGIN = Origin.STOCK
+DEFAULT_ORIGIN = Origin.FORK
+_sweepers: list[ThreadPoolExecutor] = []
 
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """A private folder that one kernel lives in; it is gone when the kernel is.
+    """A private folder that one kernel lives in; it goes with the kernel.
 
     Attributes:
         folder: everything below it may be read by this user only.
@@ -100,7 +103,26 @@ def room(
         surroundings = _environment(folder, told, settled, variables)
         yield Room(folder, surroundings | {bounds.VARIABLE: bounds.to_text({**bounds.defaults(), **(limits or {})})})
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        # What a run was told goes at once, in any case.
+        (folder / "context.json").unlink(missing_ok=True)
+        if _sweepers:
+            _sweepers[-1].submit(shutil.rmtree, folder, ignore_errors=True)
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def swept_behind() -> Iterator[None]:
+    """Let rooms be taken away behind the runs that end meanwhile; all are gone when this is left.
+
+    A disk may take its time over folders, and no other run needs to wait for that.
+    """
+    with ThreadPoolExecutor(1, thread_name_prefix="sweep") as sweeper:
+        _sweepers.append(sweeper)
+        try:
+            yield
+        finally:
+            _sweepers.remove(sweeper)
 
 
 def manager(home: Room) -> AsyncKernelManager:
@@ -161,11 +183,12 @@ def warm_up(sources: Iterable[str]) -> None:
         return
     from checks.run import zygote
 
-    texts = list(sources)
-    several = len(texts) > 1
-    zygote.warm_up(_passed_on(), {"probes", *zygote.heavy_imports(texts)} if several else ())
-    if several:
-        stand_by(1)
+    # Loading a library beforehand pays when a second kernel needs it.
+    wanted = Counter(name for text in sources for name in {"probes", *zygote.heavy_imports([text])})
+    groups = {name for name, count in wanted.items() if count > 1}
+    zygote.warm_up(_passed_on(), groups)
+    if groups:
+        zygote.stand_by(_passed_on(), 1, at_least=True)
 
 
 def stand_by(count: int) -> None:

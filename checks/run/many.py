@@ -72,21 +72,27 @@ def run_many(
     waiting = Waiting((_rank(prepared, source), prepared) for prepared, source in zip(given, sources, strict=True))
     cancelled = cancelled or threading.Event()
     under_way: dict[Future[Outcome], tuple[int, Prepared]] = {}
+    ended: list[tuple[Future[Outcome], int, Prepared]] = []
     outcomes: dict[int, Outcome] = {}
     workers = max(1, jobs or os.cpu_count() or 1)
 
-    def collect(futures: Iterable[Future[Outcome]]) -> None:
-        for future in futures:
-            position, prepared = under_way[future]
+    def finish() -> None:
+        while ended:
+            future, position, prepared = ended[0]
             outcome = record.finish(_outcome_of(future, prepared, clock), recorder, prepared)
-            del under_way[future]
-            waiting.ended(prepared)
+            ended.pop(0)
             outcomes[position] = outcome
             watcher.ended(outcome)
 
-    with ThreadPoolExecutor(workers, thread_name_prefix="run") as pool:
+    def collect(futures: Iterable[Future[Outcome]]) -> None:
+        for future in futures:
+            position, prepared = under_way.pop(future)
+            waiting.ended(prepared)
+            ended.append((future, position, prepared))
+
+    with kernels.swept_behind(), ThreadPoolExecutor(workers, thread_name_prefix="run") as pool:
         try:
-            while under_way or (waiting and not cancelled.is_set()):
+            while ended or under_way or (waiting and not cancelled.is_set()):
                 while waiting and len(under_way) < workers and not cancelled.is_set():
                     position, prepared = waiting.take()
                     try:
@@ -97,6 +103,8 @@ def run_many(
                         continue
                     watcher.started(prepared.run)
                     under_way[pool.submit(_execute, prepared, clock, cancelled, watcher)] = (position, prepared)
+                # The next ones are under way while the journal takes its time over the last.
+                finish()
                 # Woken now and then, because a wait without end would not let Ctrl-C through everywhere.
                 collect(wait(under_way, timeout=1.0, return_when=FIRST_COMPLETED).done)
         except BaseException:
@@ -104,6 +112,7 @@ def run_many(
             with calm():
                 cancelled.set()
                 collect(wait(under_way).done)
+                finish()
             raise
     return [outcomes[position] for position in sorted(outcomes)]
 

@@ -126,6 +126,7 @@ class _Server:
     def __init__(self, key: Key) -> None:
         self.key = key
         self.broken = ""
+        self.asked = False
         self.told: tuple[frozenset[str], int] = (frozenset(), 0)
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
@@ -140,6 +141,7 @@ class _Server:
 
     def fork(self, argv: Sequence[str], cwd: str, env: Mapping[str, str], debugger: bool) -> Forked:
         line, theirs = socket.socketpair()
+        self.asked = True
         with theirs:
             try:
                 socket.send_fds(self.control, [b"k"], [theirs.fileno()], socket.MSG_NOSIGNAL)
@@ -174,8 +176,9 @@ class _Server:
 
     def close(self) -> None:
         self.control.close()
+        # One that nobody asked for anything is still loading and ends when it has; nobody needs to wait for that.
         with suppress(subprocess.TimeoutExpired):
-            self.process.wait(timeout=5)
+            self.process.wait(timeout=5 if self.asked else 0)
 
 
 def _server_environment() -> dict[str, str]:
@@ -225,11 +228,11 @@ def ask_for(groups: Iterable[str]) -> None:
         _wanted.update(groups)
 
 
-def stand_by(env: Mapping[str, str], count: int) -> None:
+def stand_by(env: Mapping[str, str], count: int, *, at_least: bool = False) -> None:
     """Let the servers of this process have so many kernels ready from now on, beginning with that for an environment."""
     global _standing_by
     with _lock, suppress(CannotFork):
-        _standing_by = max(0, min(count, _MOST_STANDING_BY))
+        _standing_by = max(_standing_by if at_least else 0, min(count, _MOST_STANDING_BY))
         _server(env)
 
 
