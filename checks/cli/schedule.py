@@ -58,7 +58,7 @@ def run(
         what = f"{books} runbook{'' if books == 1 else 's'} with a schedule in {place.environment}, {at_once} at once"
         say(f"{what}; press Ctrl-C to stop")
         resident.run(stop)
-    say("stopped; what was running has been journaled as cancelled")
+    say("stopped")
 
 
 @app.command("sample")

@@ -17,7 +17,7 @@ from tests.benchmarks.measuring import machine
 
 SUBJECTS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
     "fresh": lambda options: fresh.measure(options.notebooks, options.rounds),
-    "history": lambda options: history.measure(options.rows, options.rounds),
+    "history": lambda options: history.measure(options.rows, options.rounds, options.databases),
     "judge": lambda options: judging.measure(options.rounds),
     "run": lambda options: run.measure(options.notebooks, options.rounds),
     "sampling": lambda options: sampling.measure(options.metrics, 30, min(3, options.rounds)),
@@ -32,6 +32,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--notebooks", type=int, default=40, help="how many notebooks (default 40)")
     parser.add_argument(
         "--rows", type=int, nargs="+", default=[10**5, 10**6, 10**7], help="how many observations (default 10^5 10^6 10^7)"
+    )
+    parser.add_argument(
+        "--databases", nargs="+", choices=history.DATABASES, default=history.DATABASES, help="where the history is (default both)"
     )
     parser.add_argument("--metrics", type=int, default=2000, help="how many metrics are sampled (default 2000)")
     parser.add_argument("--systems", type=int, default=200, help="how many systems a large house has (default 200)")

@@ -18,8 +18,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +39,8 @@ _NOW = datetime(2026, 11, 2, 12, 0, tzinfo=UTC)
 _DAY, _MONTH = timedelta(days=1), timedelta(days=30)
 _ONE = "system-3/metric-7"
 _ASKED = 25  # times each question is asked in a round
+
+DATABASES = ("sqlite", "postgresql")
 
 # SQL that both databases read; `numbers` is a table of 0, 1, 2, … as many as each metric has values.
 _VALUE = "((numbers.n * 7919 + series.id * 104729) % 1000) / 10.0"
@@ -68,34 +72,46 @@ _PEER = {
 }
 
 
-def measure(sizes: Sequence[int], rounds: int) -> dict[str, Any]:
+def measure(sizes: Sequence[int], rounds: int, databases: Sequence[str] = DATABASES) -> dict[str, Any]:
     """Measure and print; the figures."""
     figures: dict[str, Any] = {}
-    for database in ("sqlite", "postgresql"):
+    for database in databases:
         with _server(database) as new_url:
             if new_url is None:
                 print(f"{database}: not installed, not measured", file=sys.stderr)
                 continue
-            figures[database] = {str(rows): _of_size(new_url(), rows, rounds) for rows in sizes}
+            figures[database] = _on(database, new_url, sizes, rounds)
             _show(database, figures[database])
     return figures
 
 
-def _of_size(url: str, rows: int, rounds: int) -> dict[str, Any]:
-    print(f"{url.partition(':')[0]}: {rows:,} observations", file=sys.stderr)
-    with open_journal(url) as journal:
-        filled = _timed(lambda: _fill(journal, rows))
-        rebuilt = _timed(journal.rebuild)
-        _analyze(journal)
-        asked = _asked(journal, rounds)
-        written = [_insert(journal, number) for number in range(rounds * 4)]
-    return {
-        "filled_s": filled,
-        "rebuilt_s": rebuilt,
-        "questions_ms": asked,
-        "insert_320_results_ms": statistics.median(written),
-        "insert_320_results_spread_ms": max(written) - min(written),
-    }
+def _on(database: str, new_url: Callable[[], str], sizes: Sequence[int], rounds: int) -> dict[str, Any]:
+    """The figures by the number of observations; all journals are asked in turns, so that a noisy machine is noisy to all."""
+    with ExitStack() as stack:
+        journals = {rows: stack.enter_context(open_journal(new_url())) for rows in sizes}
+        found: dict[str, Any] = {}
+        for rows, journal in journals.items():
+            print(f"{database}: {rows:,} observations", file=sys.stderr)
+            found[str(rows)] = {"filled_s": _timed(partial(_fill, journal, rows)), "rebuilt_s": _timed(journal.rebuild)}
+            _analyze(journal)
+        asked: dict[int, dict[str, dict[str, list[float]]]] = {rows: {} for rows in sizes}
+        written: dict[int, list[float]] = {rows: [] for rows in sizes}
+        for number in range(rounds):
+            for name in _calls(next(iter(journals.values()))):
+                for rows, journal in journals.items():
+                    _ask(journal, name, asked[rows].setdefault(name, {}), first=number == 0)
+            for again in range(4):
+                for rows, journal in journals.items():
+                    written[rows].append(_insert(journal, 4 * number + again))
+    for rows in sizes:
+        found[str(rows)] |= {
+            "questions_ms": {
+                name: {way: statistics.median(times) for way, times in ways.items()} for name, ways in asked[rows].items()
+            },
+            "insert_320_results_ms": statistics.median(written[rows]),
+            "insert_320_results_spread_ms": max(written[rows]) - min(written[rows]),
+        }
+    return found
 
 
 def _fill(journal: Journal, rows: int) -> None:
@@ -131,16 +147,8 @@ def _analyze(journal: Journal) -> None:
             connection.execute(sa.text("VACUUM ANALYZE"))
 
 
-def _asked(journal: Journal, rounds: int) -> dict[str, dict[str, float]]:
-    """Milliseconds of each question: of the whole call, of its statement in the database, of the peers."""
-    system, _, metric = _ONE.partition("/")
-    statements = {
-        "latest": q.latest_results("production"),
-        "status of all": q.latest("production"),
-        "sparkline": q.stretches("production", _NOW - _DAY, timedelta(minutes=10), (system, metric)),
-        "uptime": q.tally("production", system, metric, t.to_micros(_NOW - _MONTH) // 86_400_000_000),
-    }
-    calls: dict[str, Callable[[], object]] = {
+def _calls(journal: Journal) -> dict[str, Callable[[], object]]:
+    return {
         "latest": lambda: journal.latest_results("production"),
         "status of all": lambda: journal.status_since("production"),
         "sparkline": lambda: journal.stretches("production", _NOW - _DAY, timedelta(minutes=10), slug=_ONE),
@@ -153,25 +161,34 @@ def _asked(journal: Journal, rounds: int) -> dict[str, dict[str, float]]:
         "200 changes of status": lambda: journal.status_changes("production", _NOW - _MONTH),
         "last slots": lambda: journal.last_slots("production"),
     }
-    found: dict[str, dict[str, list[float]]] = {name: {} for name in calls}
-    slow = {"plain"}
-    for number in range(rounds):
-        for name, call in calls.items():
-            found[name].setdefault("call", []).extend(_each(call))
-        for name, statement in statements.items():
-            found[name].setdefault("statement", []).extend(_raw(journal, statement))
-            for peer, table in (("plain", "plain"), ("plain, indexed", "plain_indexed")):
-                if peer in slow and number > 0:
-                    continue  # it is a thousand times slower; once is enough to know
-                given = {"one": _ONE, "day": t.to_micros(_NOW - _DAY), "month": t.to_micros(_NOW - _MONTH)}
-                if name not in _PEER:
-                    continue
-                text = _PEER[name].format(table)
-                wanted = {key: value for key, value in given.items() if f":{key}" in text}
-                found[name].setdefault(peer, []).extend(
-                    _raw(journal, sa.text(text), wanted, 2 if peer in slow or name == "latest" else _ASKED)
-                )
-    return {name: {way: statistics.median(times) for way, times in ways.items()} for name, ways in found.items()}
+
+
+def _statements() -> dict[str, sa.Select[Any]]:
+    system, _, metric = _ONE.partition("/")
+    return {
+        "latest": q.latest_results("production"),
+        "status of all": q.latest("production"),
+        "sparkline": q.stretches("production", _NOW - _DAY, timedelta(minutes=10), (system, metric)),
+        "uptime": q.tally("production", system, metric, t.to_micros(_NOW - _MONTH) // 86_400_000_000),
+    }
+
+
+def _ask(journal: Journal, name: str, found: dict[str, list[float]], *, first: bool) -> None:
+    """Ask one question: by the whole call, by its statement in the database, and of the peers; milliseconds are added."""
+    found.setdefault("call", []).extend(_each(_calls(journal)[name]))
+    statement = _statements().get(name)
+    if statement is not None:
+        found.setdefault("statement", []).extend(_raw(journal, statement))
+    if name not in _PEER:
+        return
+    given = {"one": _ONE, "day": t.to_micros(_NOW - _DAY), "month": t.to_micros(_NOW - _MONTH)}
+    for peer, table in (("plain", "plain"), ("plain, indexed", "plain_indexed")):
+        text = _PEER[name].format(table)
+        slow = peer == "plain" or name == "latest"
+        if slow and not first:
+            continue  # it is a thousand times slower; once is enough to know
+        wanted = {key: value for key, value in given.items() if f":{key}" in text}
+        found.setdefault(peer, []).extend(_raw(journal, sa.text(text), wanted, 1 if slow else _ASKED))
 
 
 def _raw(journal: Journal, statement: Any, given: dict[str, Any] | None = None, times: int = _ASKED) -> list[float]:
@@ -218,7 +235,6 @@ def _insert(journal: Journal, number: int) -> float:
         for metric in range(_METRICS)
     ]
     journal.start_run(run)
-    from dataclasses import replace
 
     done = replace(run, state=RunState.FINISHED, status=Status.OK, ended_at=at)
     return 1000 * _timed(lambda: journal.finish_run(done, results))
