@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from checks.journal.junit import to_junit
 from checks.journal.openmetrics import to_openmetrics
+from checks.model import Status
 from checks.site import badges, feeds
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from checks.journal.report import Item, SystemReport
     from checks.site.facts import Facts
 
+_HEALTH = {Status.OK: "pass", Status.WARNING: "warn", Status.CRITICAL: "fail", Status.UNKNOWN: "fail"}
 CALENDAR = "calendar.ics"
 
 
@@ -32,29 +34,52 @@ def write(facts: Facts, to: Path) -> list[Path]:
 def files(facts: Facts) -> dict[str, str | bytes]:
     """What every export but the calendar holds, by its address."""
     whole = status_document(facts)
-    systems = whole.pop("systems")
+    systems = whole["systems"]
+    about = {name: whole[name] for name in ("version", "publication", "published_at", "environment")}
     found: dict[str, str | bytes] = {
-        "status.json": _json({**whole, "systems": systems}),
+        "status.json": _json(whole),
         "metrics.txt": to_openmetrics(facts.report, facts.environment),
         "junit.xml": to_junit(facts.report, facts.environment),
         "feed.xml": feeds.atom(facts),
     }
     for report in facts.report.systems:
-        found[f"status/{report.system}.json"] = _json({**whole, "system": report.system, **systems[report.system]})
+        found[f"status/{report.system}.json"] = _json({**about, "system": report.system, **systems[report.system]})
         found[f"badges/{report.system}.svg"] = badges.badge(facts, report)
     return found
 
 
 def status_document(facts: Facts) -> dict[str, Any]:
-    """What ``status.json`` says: the whole, each system and each metric, with observed values beside their limits."""
+    """What ``status.json`` says: the whole, each system and each metric, with observed values beside their limits.
+
+    It is ``application/health+json`` (draft-inadarei-api-health-check-06) with more in it: `status` and `checks` are that
+    format's, where what is unknown fails; `worst` and what is below `systems` speak Proofbook's words.
+    """
+    report, needs = facts.report, facts.report.needs
     return {
-        "version": 1,
+        "status": _HEALTH[report.status],
+        "version": "1",
+        "releaseId": str(facts.publication.number),
+        "description": f"{facts.catalogue.settings.site_name}: {facts.environment}",
+        "output": f"{needs[0].title}: {needs[0].reason}" if needs else "",
+        "checks": {f"{one.system}:status": [_check(one)] for one in report.systems},
+        "worst": report.status.value,
         "publication": facts.publication.number,
         "published_at": facts.now.isoformat(),
         "environment": facts.environment,
-        "status": facts.report.status.value,
         "stale_at": _moment(facts.report.stale_at),
         "systems": {report.system: _system(report) for report in facts.report.systems},
+    }
+
+
+def _check(report: SystemReport) -> dict[str, Any]:
+    needs = report.needs
+    return {
+        "componentId": report.system,
+        "componentType": "system",
+        "observedValue": report.status.value,
+        "status": _HEALTH[report.status],
+        "time": _moment(report.newest_at),
+        "output": f"{needs[0].title}: {needs[0].reason}" if needs else "",
     }
 
 

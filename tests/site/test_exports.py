@@ -180,3 +180,20 @@ def test_nothing_measured_is_exported_as_such(catalogue: Catalogue, journal: Jou
     suites = junitparser.JUnitXml.fromfile(str(site / "junit.xml"))
     assert (suites.tests, suites.errors) == (3, 3)
     assert "Unknown · never measured" in (site / "badges/shop.svg").read_text()
+
+
+def test_status_is_read_as_health(written: Path) -> None:
+    """A program that reads health+json sees that the whole and the system fail, with the reason; what is unknown never passes."""
+    health = json.loads((written / "status.json").read_text())
+    assert (health["status"], health["worst"]) == ("fail", "critical")
+    (check,) = health["checks"]["shop:status"]
+    assert (check["componentId"], check["status"], check["observedValue"]) == ("shop", "fail", "critical")
+    assert datetime.fromisoformat(check["time"]).tzinfo is not None
+    assert check["output"].endswith(health["systems"]["shop"]["metrics"]["shop/error-rate"]["reason"])
+
+
+def test_before_the_first_run_health_fails(catalogue: Catalogue, journal: Journal, now: datetime) -> None:
+    """Nothing measured is a failing health."""
+    exports.write(gather(catalogue, journal, "staging", now), catalogue.root / "site")
+    health = json.loads((catalogue.root / "site/status.json").read_text())
+    assert (health["status"], health["worst"]) == ("fail", "unknown")
