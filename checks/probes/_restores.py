@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from checks.probes._dumps import Kind, NotWhole, Rows, lines_of, sqlite_statements
+from checks.probes._dump_rows import Rows, lines_of, sqlite_statements
+from checks.probes._dumps import Kind, NotWhole
 from checks.probes._poured import Drained, pour
 from checks.probes._support import clipped
 

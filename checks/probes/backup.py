@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, assert_never
 from checks.catalogue.environment import Settled
 from checks.judge import format_value
 from checks.model import Observation, Unmeasured
-from checks.probes._dumps import Kind, NotWhole, Reading, Rows, told, unpacked
+from checks.probes._dump_rows import Rows
+from checks.probes._dumps import Kind, NotWhole, Reading, told, unpacked
 from checks.probes._poured import ProgramMissing
 from checks.probes._restores import PostgresqlScratch, ScratchUnfit, restored_by_sqlite, rows_of_archive
 from checks.probes._steps import note

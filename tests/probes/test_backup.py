@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 
 from checks.errors import DataError
 from checks.model import Observation
-from checks.probes._dumps import Kind, NotWhole, Reading, Rows, lines_of, sqlite_statements, unpacked
+from checks.probes._dump_rows import Rows, lines_of, sqlite_statements
+from checks.probes._dumps import Kind, NotWhole, Reading, unpacked
 from tests.probes.conftest import NOW, measured, reason_of, settings, value_of
 
 Write = Callable[..., Path]

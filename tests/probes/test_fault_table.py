@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from checks.probes import PROBES
-from tests.probes.faults import _HEAD, CAUSES, FAULTS, PAGE, row
+from tests.probes.causes import CAUSES
+from tests.probes.faults import _HEAD, FAULTS, PAGE, row
 
 TRIED = [(kind, fault) for kind, faults in CAUSES.items() for fault in FAULTS if fault in faults]
 
