@@ -37,8 +37,8 @@ PRELOADED = (
     "tornado.queues",
     "traitlets.config.argcomplete_config",
     "xml.parsers.expat",
-    "checks.judge",
-    "checks.catalogue",
+    "checks.judge.judgement",
+    "checks.catalogue.environment",
     "checks.run.context",
     "checks.run.notebook",
     "checks.run.payload",
@@ -49,6 +49,7 @@ PRELOADED = (
 GROUPS: Mapping[str, Sequence[str]] = {
     # What cells of runbooks use most; for a single kernel, loading what it may not need would cost more than it gains.
     "probes": (
+        "checks.catalogue.probe_kinds",
         "checks.probes",
         "checks.probes.command",
         "checks.probes.file",
