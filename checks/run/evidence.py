@@ -61,8 +61,7 @@ def clean_outputs(outputs: list[Any], redactor: Redactor, dropped: int) -> list[
         for output in pieces:
             # Where taking in ended, a secret may be cut in two, and half of it would not be known again.
             if output.output_type == "stream":
-                output.text = output.text[: max(0, len(output.text) - redactor.longest)]
-                dropped += redactor.longest
+                output.text = redactor.without_a_beginning(output.text)
     return _cut([masked(output, redactor) for output in pieces], dropped)
 
 

@@ -77,7 +77,8 @@ class Redactor:
         return text
 
     def without_a_beginning(self, text: str) -> str:
-        """A text that may go on, without what at its end may be the beginning of a secret."""
+        """A text that may go on with every secret replaced, and without what at its end may be the beginning of another."""
+        text = self(text)
         tail = text[-self.longest :] if self.longest else ""
         held = max((size for form in self._forms for size in range(1, len(form)) if tail.endswith(form[:size])), default=0)
         return text[: len(text) - held]
