@@ -34,6 +34,10 @@ back to its beginning and no gap between two of them is longer than twice `every
 ("needs 15 min of samples, has 4 min"), unless the samples that are there settle it: one that doesn't break the condition settles
 `for`, and a count that is already too high settles `in`.
 
+`proofbook schedule run` measures a metric with `every:` that often, whether a runbook is due or not. A `prometheus` probe brings
+the server's own history with it, so that its first measurement settles a window. `proofbook lint` finds windows that hold no more
+than one sample, and those over what only a rare runbook measures.
+
 `in` counts, so the metric says what its samples are: `series: counter` is a total that rises until it starts again at zero,
 `series: events` is what happened since the sample before.
 
@@ -83,8 +87,10 @@ sessions:
 
 ## Samples
 
-`needs: 20` makes a value unknown that rests on fewer than twenty samples (requests, lines), or of which nobody counted them. A
-runbook's cell takes figures that count: `percentile`, `mean`, `ratio`, `rate` and `percentile_of_buckets` of `checks.judge`.
+`needs: 20` makes a value unknown that rests on fewer than twenty samples (requests, lines); such a value is told in the reason
+and never becomes a part of the metric's history. Beside a probe that counts nothing, or takes fewer, it is refused. Where a JSON
+document holds the number itself, name it: `select: error_rate, samples: requests`. A runbook's cell takes figures that count:
+`percentile`, `mean`, `ratio`, `rate` and `percentile_of_buckets` of `checks.judge`.
 
 ```python
 from checks import check
@@ -135,7 +141,9 @@ conditions:
     of: [api-up, database-up, error-rate]
 ```
 
-A cell asks with `decide("roll-back")` after its checks, and prints the answer with the evidence of each state.
+A cell asks with `decide("roll-back")` after its checks, and prints the answer with the evidence of each state. `proofbook
+check` decides by what it has just measured, `proofbook status` and the macro `decisions` on a page by what was measured last;
+there, what is stale is unknown. A state that can never be there is refused.
 
 ## Patterns
 
