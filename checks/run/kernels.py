@@ -186,9 +186,9 @@ def warm_up(sources: Iterable[str]) -> None:
     # Loading a library beforehand pays when a second kernel needs it.
     wanted = Counter(name for text in sources for name in {"probes", *zygote.heavy_imports([text])})
     groups = {name for name, count in wanted.items() if count > 1}
-    zygote.warm_up(_passed_on(), groups)
+    zygote.warm_up(passed_on(), groups)
     if groups:
-        zygote.stand_by(_passed_on(), 1, at_least=True)
+        zygote.stand_by(passed_on(), 1, at_least=True)
 
 
 def stand_by(count: int) -> None:
@@ -201,7 +201,7 @@ def stand_by(count: int) -> None:
     if origin() is Origin.FORK:
         from checks.run import zygote
 
-        zygote.stand_by(_passed_on(), count)
+        zygote.stand_by(passed_on(), count)
 
 
 def end(started: Any) -> int | None:
@@ -231,7 +231,7 @@ def _environment(folder: Path, told: Context, settled: Settled, variables: Mappi
     programs = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     return {
         **context.surroundings(told.system, settled, variables, told.parameters),
-        **_passed_on(),
+        **passed_on(),
         "PATH": programs,
         "HOME": str(folder / "home"),
         "TMPDIR": str(folder / "tmp"),
@@ -256,5 +256,6 @@ def _sockets() -> Any:
     return context
 
 
-def _passed_on() -> dict[str, str]:
+def passed_on() -> dict[str, str]:
+    """What every kernel is given of this process's own environment."""
     return {name: os.environ[name] for name in _PASSED_ON + _PASSED_ON_TO_FIND_CERTIFICATES if name in os.environ}

@@ -19,11 +19,22 @@ from typing import Any
 PROGRAMS = Path(sys.executable).parent
 
 
-def interleaved(ways: Mapping[str, Callable[[], float | None]], rounds: int) -> dict[str, list[float]]:
-    """Seconds of each way in each round that it finished; a way that times itself gives its seconds."""
+def interleaved(
+    ways: Mapping[str, Callable[[], float | None]], rounds: int, at_most: Mapping[str, int] | None = None
+) -> dict[str, list[float]]:
+    """Seconds of each way in each round that it finished; a way that times itself gives its seconds.
+
+    Args:
+        ways: what is measured, by name, in the order of a round.
+        rounds: how many there are.
+        at_most: in how many rounds a way takes part, where not in all.
+
+    """
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for number in range(rounds):
         for name, work in ways.items():
+            if number >= (at_most or {}).get(name, rounds):
+                continue
             started = time.perf_counter()
             try:
                 told = work()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -44,7 +45,7 @@ _MACHINE = (
     "disk = psutil.disk_usage('/')\nprint(disk.percent)",
     "assert body['status'] == 'well' and memory.percent <= 100 and disk.percent <= 100",
 )
-_PLAIN = (
+PLAIN = (
     "import json\nimport math",
     "values = [math.sin(step / 100) for step in range(10_000)]",
     "total = sum(values)\nprint(total)",
@@ -54,28 +55,37 @@ _PLAIN = (
 )
 
 
-def kinds(url: str) -> dict[str, tuple[str, ...]]:
+def installed(url: str) -> dict[str, tuple[str, ...]]:
     """What the notebooks consist of, by what is installed."""
     found: dict[str, tuple[str, ...]] = {}
     if find_spec("pandas") and find_spec("matplotlib"):
         found["pandas + matplotlib"] = _TABLE
     if find_spec("httpx") and find_spec("psutil"):
         found["httpx + psutil"] = tuple(cell.replace("{url}", url) for cell in _MACHINE)
-    return found or {"the standard library": _PLAIN}
+    return found or {"the standard library": PLAIN}
 
 
-def lay_out(root: Path, notebooks: int, url: str) -> list[str]:
-    """Write a site with so many runbooks, each as ``.ipynb`` too; the kinds that they are of."""
+def lay_out(root: Path, notebooks: int, url: str, kinds: Mapping[str, Sequence[str]] | None = None) -> list[str]:
+    """Write a site with so many runbooks, each as ``.ipynb`` too, in turn of each kind; the kinds that they are of.
+
+    Args:
+        root: an empty folder.
+        notebooks: how many.
+        url: a server that is well.
+        kinds: cells by a kind's name; default: those that the libraries here allow.
+
+    """
+    kinds = kinds or installed(url)
     folder = root / "notebooks" / "bench"
     (root / "docs" / "systems" / "bench").mkdir(parents=True)
     folder.mkdir(parents=True)
     (root / "mkdocs.yml").write_text("site_name: Bench\nplugins:\n  - proofbook: {environment: production}\n", encoding="utf-8")
     (root / "docs" / "systems" / "bench" / "system.yml").write_text(_SYSTEM, encoding="utf-8")
-    chosen = list(kinds(url).values())
+    chosen = list(kinds.values())
     for number in range(notebooks):
         cells = "\n".join(f"```python\n{cell}\n```\n" for cell in chosen[number % len(chosen)])
         path = folder / f"n{number:04}.md"
         path.write_text(_FRONT_MATTER.replace("{number}", str(number)) + "## 1. Work\n\n" + cells, encoding="utf-8")
     paths = sorted(folder.glob("*.md"))
     subprocess.run([PROGRAMS / "jupytext", "--quiet", "--to", "ipynb", *paths], check=True, capture_output=True)
-    return list(kinds(url))
+    return list(kinds)
