@@ -12,15 +12,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks import fresh, history, judging, run, sampling, site
+from tests.benchmarks import fresh, history, judging, run, sampling, site, soak
 from tests.benchmarks.measuring import machine
 
 SUBJECTS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
     "fresh": lambda options: fresh.measure(options.notebooks, options.rounds),
     "history": lambda options: history.measure(options.rows, options.rounds, options.databases),
     "judge": lambda options: judging.measure(options.rounds),
-    "run": lambda options: run.measure(options.notebooks, options.rounds),
+    "run": lambda options: run.measure(options.notebooks, options.rounds, options.growth),
     "sampling": lambda options: sampling.measure(options.metrics, 30, min(3, options.rounds)),
+    "soak": lambda options: soak.measure(options.in_a_row),
     "site": lambda options: site.measure(options),
 }
 
@@ -42,6 +43,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--results", type=int, default=10**6, help="how many results its journal holds (default 10^6)")
     parser.add_argument("--on-a-page", type=int, default=3000, help="how many results one page shows (default 3000)")
     parser.add_argument("--runs", type=int, default=10_000, help="how many runs the journal of that page holds (default 10000)")
+    parser.add_argument(
+        "--growth", type=int, nargs="*", default=[10, 100], help="how many notebooks one run executes (default 10 100)"
+    )
+    parser.add_argument("--in-a-row", type=int, default=1000, help="how many runs the soak makes (default 1000)")
     parser.add_argument("--rounds", type=int, default=5, help="how many rounds of each way (default 5)")
     parser.add_argument("--json", type=Path, default=Path("bench.json"), help="where the figures go (default bench.json)")
     options = parser.parse_args(arguments)
