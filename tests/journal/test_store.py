@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import re
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from checks.journal import Journal, Sample, _tables
+from checks.journal import Journal, Sample, _tables, open_journal
 from checks.journal._walk import Judged, walk
 from checks.model import Status
 from tests.journal.contract import JournalContract
@@ -65,37 +66,78 @@ def test_nothing_written_is_ever_changed(journal: Journal) -> None:
     assert {one.split()[2] for one in changing} <= {"leases", *(table.name for table in _tables.DERIVED)}
 
 
-def test_no_question_reads_a_history(journal: Journal, tmp_path: Path) -> None:
-    """Whatever is asked of a journal is found by seeks: no table that grows with the history is read from end to end."""
-    for hours in range(3):
-        keep(journal, a_result(at=NOW + timedelta(hours=hours)), at=NOW + timedelta(hours=hours))
-    told: list[tuple[str, Any]] = []
-    sa.event.listen(journal._engine, "before_cursor_execute", lambda _c, _cursor, text, values, *_: told.append((text, values)))
-    journal.snapshot("sandbox")
-    journal.last_critical("sandbox")
-    journal.ever_measured("sandbox")
-    journal.daily_worst("sandbox", NOW)
-    journal.tally("shop/error-rate", "sandbox", NOW)
-    journal.tallies("sandbox", NOW)
-    journal.observations("shop/error-rate", "sandbox", NOW)
-    journal.stretches("sandbox", NOW, timedelta(hours=1))
-    journal.stretches("sandbox", NOW, timedelta(hours=1), slug="shop/error-rate")
-    journal.limits_in_force("sandbox")
-    journal.status_changes("sandbox", NOW)
-    journal.runs(runbook="shop/morning", environment="sandbox")
-    journal.last_slots("sandbox")
-    journal.last_slots("sandbox", NOW)
-    journal.newest("sandbox")
-    journal.abandoned(NOW)
-    journal.lapse_slots(NOW)
-    reading = [(text, values) for text, values in told if text.split()[0] in ("SELECT", "WITH")]
-    assert len(reading) == 19
-    grown = "runs|run_ends|results|observations|stretches|series_days|slots|events"
-    with closing(sqlite3.connect(tmp_path / "state" / "journal.db")) as raw:
-        for text, values in reading:
-            plan = [row[3] for row in raw.execute(f"EXPLAIN QUERY PLAN {text}", values)]
-            assert plan
-            assert not [line for line in plan if re.search(rf"SCAN (\w+ AS )?({grown})(_\d+)?\b(?! USING.*_by_time)", line)], plan
+_MINUTES = "WITH RECURSIVE m(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM m WHERE n < :last)"
+_LONG = (
+    f'{_MINUTES} INSERT INTO runs (id, runbook, system, environment, "trigger", started_at, parameters, source, host, actor)'
+    " SELECT 'r' || n, 'shop/book-' || n % 2, 'shop', 'sandbox', 'schedule', :now - n * 60000000, '{}', '', '', '' FROM m",
+    f"{_MINUTES} INSERT INTO run_ends (run_id, state, status, ended_at, reason)"
+    " SELECT 'r' || n, CASE n % 50 WHEN 7 THEN 'failed' ELSE 'finished' END, 'ok', :now - n * 60000000, '' FROM m",
+    f"{_MINUTES} INSERT INTO observations SELECT 1, :now - n * 60000000, 0.4, '%', NULL FROM m",
+    f"{_MINUTES} INSERT INTO results (run_id, series, title, status, reason, judged_at, measured_at, value, unit, took, source,"
+    " detail, warning, critical) SELECT 'r' || n, 1, 'Error rate', CASE n % 60 WHEN 3 THEN 'warning' ELSE 'ok' END, '',"
+    " :now - n * 60000000, :now - n * 60000000, 0.4, '%', 0.1, '', '', '>= 1 %', '> 10 %' FROM m ORDER BY n DESC",
+    f"{_MINUTES} INSERT INTO slots (environment, runbook, due_at, claimed_at, owner)"
+    " SELECT 'sandbox', 'shop/book-' || n % 2, :now - n * 60000000, :now, '' FROM m",
+)
+
+
+def _count(steps: list[int]) -> int:
+    steps.append(1)
+    return 0  # go on
+
+
+def _steps(folder: Path, minutes: int) -> dict[str, int]:
+    """How many steps SQLite takes to answer each question about a metric that was measured for so many minutes."""
+    with open_journal(f"sqlite:///{folder}/{minutes}.db") as journal:
+        with closing(sqlite3.connect(f"{folder}/{minutes}.db")) as raw, raw:
+            raw.execute("INSERT INTO series VALUES (1, 'sandbox', 'shop', 'error-rate')")
+            for statement in _LONG:
+                given = {"last": minutes - 1, "now": _tables.to_micros(NOW)}
+                raw.execute(statement, {key: value for key, value in given.items() if f":{key}" in statement})
+        journal.rebuild()
+        told: list[tuple[str, Any]] = []
+        sa.event.listen(journal._engine, "before_cursor_execute", lambda _c, _cur, text, values, *_: told.append((text, values)))
+        hour, day = NOW - timedelta(hours=1), NOW - timedelta(days=1)
+        questions: dict[str, Callable[[], object]] = {
+            "snapshot": lambda: journal.snapshot("sandbox"),
+            "last critical": lambda: journal.last_critical("sandbox"),
+            "last seen": lambda: journal.last_seen("sandbox"),
+            "ever measured": lambda: journal.ever_measured("sandbox"),
+            "newest": lambda: journal.newest("sandbox"),
+            "daily worst": lambda: journal.daily_worst("sandbox", day),
+            "tally": lambda: journal.tally("shop/error-rate", "sandbox", day),
+            "tallies": lambda: journal.tallies("sandbox", day),
+            "observations": lambda: journal.observations("shop/error-rate", "sandbox", hour),
+            "stretches": lambda: journal.stretches("sandbox", hour, timedelta(hours=1)),
+            "limits": lambda: journal.limits_in_force("sandbox"),
+            "changes": lambda: journal.status_changes("sandbox", hour),
+            "the newest changes": lambda: journal.status_changes("sandbox", NOW - timedelta(days=99), limit=2),
+            "runs": lambda: journal.runs(runbook="shop/book-1", environment="sandbox", limit=3),
+            "last slots": lambda: journal.last_slots("sandbox", NOW),
+            "abandoned": lambda: journal.abandoned(NOW),
+            "lapse": lambda: journal.lapse_slots(NOW),
+        }
+        found = {}
+        with closing(sqlite3.connect(f"{folder}/{minutes}.db", isolation_level=None)) as raw:
+            for name, ask in questions.items():
+                told.clear()
+                ask()
+                steps: list[int] = []
+                raw.set_progress_handler(partial(_count, steps), 1)
+                for text, values in told:
+                    if text.split()[0] in ("SELECT", "WITH"):
+                        raw.execute(text, values).fetchall()
+                raw.set_progress_handler(None, 0)
+                found[name] = len(steps)
+    return found
+
+
+def test_no_question_reads_a_history(tmp_path: Path) -> None:
+    """Whatever is asked of a journal takes as many steps after three days of minutes as after three hours."""
+    short, long = _steps(tmp_path, 180), _steps(tmp_path, 4320)
+    assert all(short.values())
+    grown = {name: (short[name], long[name]) for name in short if long[name] > 1.5 * short[name] + 30}
+    assert grown == {}
 
 
 @given(

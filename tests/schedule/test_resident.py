@@ -237,6 +237,9 @@ def test_a_sign_of_life_is_given(tmp_path: Path, journal: Journal) -> None:
     assert sign.at == now
     assert sign.until > now
     assert datetime.fromisoformat(alive.read_text().strip()) == now
+    back = now - timedelta(days=1)
+    scheduler.tick(back)
+    assert [sign.at for sign in journal.signs("sandbox")] == [back]  # a clock that is set back silences nobody
     scheduler.end()
     (sign,) = journal.signs("sandbox")
     assert sign.until <= datetime.now(UTC)
