@@ -259,6 +259,7 @@ def _print_json(environment: str, outcomes: list[Outcome], decisions: list[Decis
             "ended_at": run.ended_at.isoformat() if run.ended_at else None,
             "parameters": dict(run.parameters),
             "evidence": run.evidence,
+            "redacted": run.redacted,
             "executed": decision.reused is None,
             "because": decision.because,
             "results": [{**to_payload(r, run.id), "cell": r.cell, "step": r.step} for r in outcome.results],
