@@ -88,16 +88,16 @@ def read(catalogue: Catalogue, memory: Path) -> Sources:
     """
     root = catalogue.root
     settings, configuration = _settings(root)
-    files = sorted({*configuration, *_files(root, settings)})
+    files = sorted({*map(str, configuration), *_files(root, settings)})
     digests, newest = _digests(files, memory)
     why = _unknowable(settings, root)
     if why:
         return Sources(None, "", why, newest)
     named = {name for path in configuration for name in _variables(path)}
-    text = root / str(settings.get("docs_dir", "docs")), root / "notebooks"
+    text = (os.path.normpath(str(settings.get("docs_dir", "docs"))) + os.sep, "notebooks" + os.sep)
     by_name = {os.path.relpath(path, root): digest for path, digest in digests.items()}
     around = {
-        "files": {name: digest for name, digest in by_name.items() if not any((root / name).is_relative_to(one) for one in text)},
+        "files": {name: digest for name, digest in by_name.items() if not name.startswith(text)},
         "variables": {name: os.environ.get(name) for name in sorted(named)},
         "settings": [catalogue.settings.environment, catalogue.settings.timezone],
         "programs": programs(),
@@ -134,9 +134,9 @@ def _settings(root: Path) -> tuple[dict[str, Any], list[Path]]:
     return merged, read_
 
 
-def _files(root: Path, settings: Mapping[str, Any]) -> Iterator[Path]:
+def _files(root: Path, settings: Mapping[str, Any]) -> Iterator[str]:
     yield from _below(root / str(settings.get("docs_dir", "docs")))
-    yield from (path for path in _below(root / "notebooks") if path.suffix != ".ipynb")
+    yield from (path for path in _below(root / "notebooks") if not path.endswith(".ipynb"))
     theme = settings.get("theme")
     if isinstance(theme, dict) and theme.get("custom_dir"):
         yield from _below(root / str(theme["custom_dir"]))
@@ -147,13 +147,13 @@ def _dated(root: Path, settings: Mapping[str, Any]) -> bool:
     theme = settings.get("theme")
     if not (isinstance(theme, dict) and theme.get("custom_dir")):
         return False
-    return any(b"build_date" in path.read_bytes() for path in _below(root / str(theme["custom_dir"])))
+    return any(b"build_date" in Path(path).read_bytes() for path in _below(root / str(theme["custom_dir"])))
 
 
-def _below(folder: Path) -> Iterator[Path]:
+def _below(folder: Path) -> Iterator[str]:
     for here, folders, names in os.walk(folder, followlinks=True):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        yield from (Path(here) / name for name in names if not name.startswith("."))
+        yield from (f"{here}/{name}" for name in names if not name.startswith("."))
 
 
 def _unknowable(settings: Mapping[str, Any], root: Path) -> str:
@@ -187,22 +187,22 @@ def _variables(path: Path) -> Iterator[str]:
         yield from (name.strip() for name in found.split(",") if name.strip())
 
 
-def _digests(files: Iterable[Path], memory: Path) -> tuple[dict[Path, str], int]:
+def _digests(files: Iterable[str], memory: Path) -> tuple[dict[str, str], int]:
     known = _remembered(memory)
     fresh: dict[str, list[Any]] = {}
-    digests: dict[Path, str] = {}
+    digests: dict[str, str] = {}
     newest = 0
     for path in files:
         try:
-            seen = path.stat()
+            seen = os.stat(path)  # noqa: PTH116 - there are thousands, and making a path of each takes longer than looking at it
         except FileNotFoundError:
             continue
         newest = max(newest, int(seen.st_mtime))
         stamp = [seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns, seen.st_ino]
-        before = known.get(str(path))
-        digest = str(before[1]) if before and before[0] == stamp else hashlib.sha256(path.read_bytes()).hexdigest()
+        before = known.get(path)
+        digest = str(before[1]) if before and before[0] == stamp else hashlib.sha256(Path(path).read_bytes()).hexdigest()
         digests[path] = digest
-        fresh[str(path)] = [stamp, digest]
+        fresh[path] = [stamp, digest]
     _remember(memory, fresh)
     return digests, newest
 

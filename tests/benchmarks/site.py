@@ -81,7 +81,7 @@ def measure(options: Any) -> dict[str, Any]:
 
 
 def _thousand(rounds: int) -> dict[str, Any]:
-    with _house(THOUSAND, runs=3_200, results=16_000) as house:
+    with _house(THOUSAND, runs=960, results=9_600) as house:
         first = _seconds(house.publish)
         ways: dict[str, Callable[[], float]] = {
             "mkdocs build": house.built,
