@@ -21,6 +21,8 @@ _SYSTEM_PAGES = {
 }
 _LINKED = ("runbooks/", "metrics/")
 """Folders of generated pages: runbooks have a section of their own, metrics are reached from the tables."""
+FEW = 12
+"""So many systems have a tab each; of more, every page would be longer by all of them, so they share one."""
 _TOP_ORDER = ("incidents", "reports", "handbook", "reference")
 
 
@@ -34,10 +36,12 @@ def build(catalogue: Catalogue, pages: Iterable[str]) -> list[Any]:
     """
     left = list(pages)
     nav: list[Any] = [{"Home": "index.md"}] if "index.md" in left else []
-    for system in catalogue.systems.values():
-        section = _system_section(catalogue, system.name, left)
-        if section:
-            nav.append({escape(system.title, quote=False): section})
+    systems = [
+        {escape(system.title, quote=False): section}
+        for system in catalogue.systems.values()
+        if (section := _system_section(catalogue, system.name, left))
+    ]
+    nav += systems if len(catalogue.systems) <= FEW else [{"Systems": systems}]
     top = [path for path in left if "/" not in path and path != "index.md"]
     folders = sorted({path.split("/", 1)[0] for path in left if "/" in path and not path.startswith("systems/")}, key=_top_rank)
     for folder in folders:

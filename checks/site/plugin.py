@@ -64,6 +64,9 @@ class ProofbookPlugin(BasePlugin[ProofbookConfig]):  # type: ignore[no-untyped-c
         except ProofbookError as error:
             raise PluginError(f"the catalogue cannot be read\n{error}") from error
         settled.settle(config)
+        if len(self.catalogue.systems) > navigation.FEW:
+            # Each page shows the part of the navigation that it is in, and links to the others.
+            config.theme["features"] = list(dict.fromkeys([*config.theme["features"], "navigation.prune"]))
         self._facts = None
         self._cache = None if self._serving else page_cache.opened()
         return config

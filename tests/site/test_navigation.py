@@ -1,7 +1,10 @@
 from __future__ import annotations
 
-from checks.catalogue import Catalogue
+from pathlib import Path
+
+from checks.catalogue import Catalogue, load
 from checks.site import navigation
+from tests.site.project import SYSTEM, small_project
 
 
 def test_each_system_has_its_section(catalogue: Catalogue) -> None:
@@ -37,3 +40,19 @@ def test_each_system_has_its_section(catalogue: Catalogue) -> None:
         {"Handbook": ["handbook/index.md", "handbook/b.md"]},
         "imprint.md",
     ]
+
+
+def test_many_systems_share_a_tab(tmp_path: Path) -> None:
+    """More systems than there is room for in a row stand in one section, in the order of the catalogue."""
+    root = small_project(tmp_path)
+    for number in range(navigation.FEW):
+        folder = root / f"docs/systems/shop-{number:02d}"
+        folder.mkdir()
+        (folder / "system.yml").write_text(
+            SYSTEM.replace("system: shop", f"system: shop-{number:02d}").replace("    runbook: shop/morning\n", "")
+        )
+    catalogue = load(root)
+    pages = ["index.md", *(f"systems/{name}/index.md" for name in catalogue.systems)]
+    home, systems = navigation.build(catalogue, pages)
+    assert home == {"Home": "index.md"}
+    assert len(systems["Systems"]) == navigation.FEW + 1
