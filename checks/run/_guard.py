@@ -66,10 +66,11 @@ def obey(orders: socket.socket) -> Job | None:
     bell = _warden.Bell()
     kernel: _Kernel | None = None
     while not bell.stopped:
-        if orders.fileno() not in bell.wait(_IDLE_SECONDS, orders.fileno()):
-            if kernel is not None and _warden.reap(kernel.pid) is not None:
-                os.close(kernel.pipe)
-                kernel = None
+        ordered = orders.fileno() in bell.wait(_IDLE_SECONDS, orders.fileno())
+        if kernel is not None and _warden.reap(kernel.pid) is not None:
+            os.close(kernel.pipe)
+            kernel = None
+        if not ordered:
             continue
         said, descriptors, _, _ = socket.recv_fds(orders, 1, 1)
         if not said:

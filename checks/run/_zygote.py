@@ -153,7 +153,11 @@ class _Server:
                 if threads() != 1:
                     say(line, f"refused the fork server has {threads()} threads")
                     return None
-                orders = self._fork()
+                try:
+                    orders = self._fork()
+                except OSError as error:
+                    say(line, f"refused the fork server cannot fork: {error.strerror}")
+                    return None
                 if orders is not None:
                     return orders
                 continue
@@ -169,7 +173,11 @@ class _Server:
         """Let one more kernel stand by; in a new warden, its orders."""
         warden = next((warden for warden in self.wardens if warden.free and not warden.ready), None)
         if warden is None:
-            orders = self._fork()
+            try:
+                orders = self._fork()
+            except OSError:
+                # Nobody has asked for it yet, and there may be room again in a moment.
+                return None
             if orders is not None:
                 return orders
             warden = self.wardens[-1]

@@ -31,6 +31,7 @@ _RELEVANT = re.compile(r"LANG|LANGUAGE|LC_.*|TZ|LD_.*|DYLD_.*|PYTHON.*|MPL.*|OPE
 _HEAVY_IMPORT = re.compile(r"^\s*(?:import|from)\s+(numpy|pandas|matplotlib)\b", re.MULTILINE)
 _ANSWER_SECONDS = 60.0
 _MOST_STANDING_BY = 8
+_MOURNING_SECONDS = 60.0
 _STOPPED = 128 + signal.SIGTERM
 _KILLED = 128 + signal.SIGKILL
 
@@ -126,6 +127,7 @@ class _Server:
     def __init__(self, key: Key) -> None:
         self.key = key
         self.broken = ""
+        self.broken_at = 0.0
         self.asked = False
         self.told: tuple[frozenset[str], int] = (frozenset(), 0)
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -138,6 +140,11 @@ class _Server:
                 pass_fds=(descriptor,),
                 start_new_session=True,
             )
+
+    @property
+    def may_be_tried_anew(self) -> bool:
+        """Whether it has ended some time ago; what ended it may have passed."""
+        return bool(self.broken) and time.monotonic() - self.broken_at > _MOURNING_SECONDS
 
     def fork(self, argv: Sequence[str], cwd: str, env: Mapping[str, str], debugger: bool) -> Forked:
         line, theirs = socket.socketpair()
@@ -256,7 +263,8 @@ def start(argv: Sequence[str], cwd: str, env: Mapping[str, str], *, debugger: bo
     try:
         return server.fork(argv, cwd, env, debugger)
     except CannotFork as error:
-        server.broken = str(error)
+        if server.process.poll() is not None:
+            server.broken, server.broken_at = str(error), time.monotonic()
         raise
 
 
@@ -274,7 +282,7 @@ def _server(env: Mapping[str, str]) -> _Server:
     key = key_of(env)
     # A process that was forked from ours must not speak on our line.
     current = _servers.get(os.getpid())
-    if current is None or current.key != key:
+    if current is None or current.key != key or current.may_be_tried_anew:
         if current is not None:
             current.close()
         else:
