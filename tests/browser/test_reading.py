@@ -35,8 +35,9 @@ PAGES = [
     "systems/shop/runbooks/clear-cache.html",
     "systems/shop/metrics/error-rate.html",
     "systems/shop/metrics/latency.html",
-    "404.html",
 ]
+MISSING = "no-such-page.html"
+"""What a server answers with its own page."""
 SCREENSHOTS = Path(os.environ.get("PROOFBOOK_SCREENSHOTS") or Path(__file__).parents[2] / "screenshots")
 """Where pictures of every page are left for people to look at; continuous integration keeps them."""
 Scheme = Literal["light", "dark"]
@@ -195,12 +196,15 @@ def test_search_finds(browser: Browser, well: Path, served: Callable[[Path], str
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(390, "light"), (1440, "light"), (1440, "dark")])
-def test_everyone_can_use_it(browser: Browser, everything: Path, width: int, scheme: Scheme) -> None:
+def test_everyone_can_use_it(
+    browser: Browser, everything: Path, served: Callable[[Path], str], width: int, scheme: Scheme
+) -> None:
     """Axe finds nothing on any page: contrast, names, structure, landmarks, keyboard."""
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     with reading(browser, width=width, scheme=scheme) as reader:
-        for address in [*PAGES, evidence_of(everything)]:
-            reader.page.goto((everything / address).as_uri())
+        base = served(everything)
+        for address in [*PAGES, evidence_of(everything), MISSING]:
+            reader.page.goto(base + address)
             found: list[dict[str, Any]] = axe.run(reader.page).response["violations"]
             told = [
                 (
