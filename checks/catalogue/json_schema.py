@@ -8,9 +8,13 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from checks.catalogue._schema import FrontMatter, SystemFile
+from checks.catalogue._schema import FrontMatter, IncidentFrontMatter, SystemFile
 
-_MODELS: dict[str, type[BaseModel]] = {"system.schema.json": SystemFile, "runbook.schema.json": FrontMatter}
+_MODELS: dict[str, type[BaseModel]] = {
+    "system.schema.json": SystemFile,
+    "runbook.schema.json": FrontMatter,
+    "incident.schema.json": IncidentFrontMatter,
+}
 
 
 def schemas() -> dict[str, dict[str, Any]]:

@@ -31,6 +31,7 @@ FILES = (
     ),
     ("docs/", "you", "The pages that people write, and `systems/<system>/system.yml` with what is measured and its limits."),
     ("docs/systems/<system>/requirements.yml", "you", "The rows of the system's plan that metrics and runbooks fulfil."),
+    ("docs/incidents/<incident>.md", "`proofbook incident`, and you", "What went wrong: its times, and what people learned."),
     ("docs/reference/*.schema.json", "`python -m checks.cli.reference`", "JSON Schemas, for editors."),
     ("notebooks/<system>/<runbook>.md", "you", "The runbooks, as Jupytext Markdown."),
     ("notebooks/jupytext.toml", "you", "How a runbook and the notebook beside it are kept the same for JupyterLab."),
@@ -48,7 +49,11 @@ FILES = (
     ),
     (".proofbook/sandbox/", "`proofbook sandbox up`", "State of the stand-ins; safe to remove while they are down."),
     ("public/publications/<n>/", "`proofbook publish`", "The last three publications, each of them whole."),
-    ("public/.notes/", "`proofbook publish`", "What each page was made of, so that the next publication writes only what differs."),
+    (
+        "public/.notes/",
+        "`proofbook publish`",
+        "What each page was made of, so that the next publication writes only what differs.",
+    ),
     ("public/current", "`proofbook publish`", "A link to the publication that readers see; swapped in one step."),
     ("public/current/status.json", "`proofbook publish`", "Every system and metric, as `application/health+json`."),
     ("public/current/status/<system>.json", "`proofbook publish`", "The same of one system."),
@@ -137,17 +142,26 @@ def probes() -> str:
 
 
 def schemas_page() -> str:
-    """Every key of ``system.yml`` and of a runbook's front matter."""
-    from checks.catalogue._schema import FrontMatter, SystemFile
+    """Every key of ``system.yml``, of a runbook's front matter and of an incident's."""
+    from checks.catalogue._schema import FrontMatter, IncidentFrontMatter, SystemFile
 
     lines = _head(
-        "Keys", "Look up here what `system.yml` and a runbook's front matter may hold. A key that is not here is refused."
+        "Keys",
+        "Look up here what `system.yml` and the front matter of runbooks and incidents may hold. A key that is not here is refused.",
     )
     lines += ["Editors complete and check `system.yml` by its JSON Schema. Begin the file with this line:", ""]
     lines += ["```yaml", "# yaml-language-server: $schema=../../reference/system.schema.json", "```", ""]
-    lines += ["The schemas: [system.schema.json](system.schema.json), [runbook.schema.json](runbook.schema.json).", ""]
+    lines += [
+        "The schemas: [system.schema.json](system.schema.json), [runbook.schema.json](runbook.schema.json), [incident.schema.json](incident.schema.json).",
+        "",
+    ]
     seen: set[type[BaseModel]] = set()
-    for title, model in (("system.yml", SystemFile), ("A runbook's front matter", FrontMatter)):
+    files_of_people = (
+        ("system.yml", SystemFile),
+        ("A runbook's front matter", FrontMatter),
+        ("An incident's front matter", IncidentFrontMatter),
+    )
+    for title, model in files_of_people:
         lines += [f"## {title}", "", _docstring(model), "", *_fields(model)]
         for below in _models(model, seen):
             name = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", below.__name__).removesuffix(" Entry").capitalize()
