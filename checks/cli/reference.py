@@ -147,12 +147,15 @@ def schemas_page() -> str:
 
     lines = _head(
         "Keys",
-        "Look up here what `system.yml` and the front matter of runbooks and incidents may hold. A key that is not here is refused.",
+        "Look up here what `system.yml` and the front matter of runbooks and incidents may hold. "
+        "A key that is not here is refused.",
     )
     lines += ["Editors complete and check `system.yml` by its JSON Schema. Begin the file with this line:", ""]
     lines += ["```yaml", "# yaml-language-server: $schema=../../reference/system.schema.json", "```", ""]
     lines += [
-        "The schemas: [system.schema.json](system.schema.json), [runbook.schema.json](runbook.schema.json), [incident.schema.json](incident.schema.json).",
+        "The schemas: "
+        + ", ".join(f"[{name}]({name})" for name in ("system.schema.json", "runbook.schema.json", "incident.schema.json"))
+        + ".",
         "",
     ]
     seen: set[type[BaseModel]] = set()
