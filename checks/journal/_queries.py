@@ -35,6 +35,28 @@ def latest_runs(environment: str) -> sa.Select[Any]:
     )
 
 
+def newest_runs(environment: str, limit: int, *columns: sa.Column[Any]) -> sa.Select[Any]:
+    """Some columns of the runs of each runbook that started last, the newest first; of several at one time maybe more."""
+    named = _each(t.runs.c.runbook, t.runs.c.environment == environment)
+    other = t.runs.alias()
+    oldest = (
+        sa.select(other.c.started_at)
+        .where(other.c.environment == environment, other.c.runbook == named.c.name)
+        .order_by(other.c.started_at.desc(), other.c.id.desc())
+        .limit(1)
+        .offset(limit - 1)
+        .correlate(named)
+        .scalar_subquery()
+    )
+    mine = (t.runs.c.environment == environment) & (t.runs.c.runbook == named.c.name)
+    since = sa.type_coerce(t.runs.c.started_at, sa.BigInteger) >= sa.func.coalesce(sa.type_coerce(oldest, sa.BigInteger), 0)
+    return (
+        sa.select(*dict.fromkeys((t.runs.c.runbook, *columns)))
+        .select_from(named.join(t.runs, mine & since).outerjoin(t.run_ends, t.run_ends.c.run_id == t.runs.c.id))
+        .order_by(t.runs.c.runbook, t.runs.c.started_at.desc(), t.runs.c.id.desc())
+    )
+
+
 def last_slots(environment: str, which: sa.ColumnElement[bool] | None = None) -> sa.Select[Any]:
     """The latest slot of each runbook, of those for which something is true."""
     named = _each(t.slots.c.runbook, t.slots.c.environment == environment)

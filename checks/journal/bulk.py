@@ -35,46 +35,24 @@ class Bulk:
         self._engine = engine
         self._environment = environment
 
-    def marks(self) -> dict[str, tuple[int, int, datetime, datetime]]:
-        """By runbook: how many runs it has, how many have ended, when the first and the last began.
+    def marks(self, limit: int) -> dict[str, tuple[tuple[str, str], ...]]:
+        """By runbook: its runs that started last, the newest first, and how each ended.
 
-        Runs are only ever added, ended once, and pruned from the first on: where this is as it was, all of a runbook's runs are.
+        Where this is as it was, so are these runs: a run is added, ends once, and is never changed.
         """
-        started = t.runs.c.started_at
-        query = (
-            sa.select(
-                t.runs.c.runbook,
-                sa.func.count().label("runs"),
-                sa.func.count(t.run_ends.c.run_id).label("ended"),
-                sa.func.min(started).label("first"),
-                sa.func.max(started).label("last"),
-            )
-            .select_from(t.runs.outerjoin(t.run_ends, t.run_ends.c.run_id == t.runs.c.id))
-            .where(t.runs.c.environment == self._environment)
-            .group_by(t.runs.c.runbook)
-        )
-        return {row.runbook: (row.runs, row.ended, row.first, row.last) for row in self._all(query)}
+        found: dict[str, list[tuple[str, str]]] = {}
+        for row in self._all(_queries.newest_runs(self._environment, limit, t.runs.c.id, t.run_ends.c.state)):
+            found.setdefault(row.runbook, []).append((row.id, row.state.value if row.state else ""))
+        return {runbook: tuple(some[:limit]) for runbook, some in found.items()}
 
     def latest_runs(self, runbooks: Sequence[str], limit: int) -> dict[str, list[Run]]:
         """The runs of each runbook that started last, the newest first."""
-        newest_first = (t.runs.c.started_at.desc(), t.runs.c.id.desc())
-        place = sa.func.row_number().over(partition_by=t.runs.c.runbook, order_by=newest_first)
         found: dict[str, list[Run]] = {}
         for some in _portions(runbooks):
-            ranked = (
-                sa.select(t.runs.c.id, place.label("place"))
-                .where(t.runs.c.environment == self._environment, t.runs.c.runbook.in_(some))
-                .subquery()
-            )
-            query = (
-                _queries.runs_with_ends()
-                .join(ranked, ranked.c.id == t.runs.c.id)
-                .where(ranked.c.place <= limit)
-                .order_by(*newest_first)
-            )
+            query = _queries.newest_runs(self._environment, limit, *_rows.RUN_COLUMNS).where(t.runs.c.runbook.in_(some))
             for row in self._all(query):
                 found.setdefault(row.runbook, []).append(_rows.to_run(row))
-        return found
+        return {runbook: runs[:limit] for runbook, runs in found.items()}
 
     def runs(self, ids: Sequence[str]) -> dict[str, Run]:
         """Runs by their ids."""

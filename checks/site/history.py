@@ -107,8 +107,8 @@ def history(catalogue: Catalogue, bulk: Bulk, snapshot: Snapshot, linked: Iterab
         now: aware.
 
     """
-    counted = bulk.marks()
-    marks = {slug: repr(counted.get(slug)) for slug in catalogue.runbooks}
+    newest = bulk.marks(RUNS_SHOWN)
+    marks = {slug: repr(newest.get(slug)) for slug in catalogue.runbooks}
     seen = bulk.seen(now - SPANS[-1].length)
 
     def of_metric(step: timedelta) -> Callable[[str], str]:

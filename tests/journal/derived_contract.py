@@ -173,3 +173,23 @@ class DerivedContract:
         before = derived(journal)
         journal.rebuild()
         assert derived(journal) == before
+
+    def test_the_newest_runs_of_each_runbook_are_found_together(self, journal: Journal) -> None:
+        """Of each runbook the runs that started last come back, the newest first, so many at most, with or without an end."""
+        for minutes in range(5):
+            at = NOW + minutes * MINUTE
+            keep(journal, at=at, runbook=f"shop/book-{minutes % 2}")
+            keep(journal, at=at, environment="staging", runbook="shop/book-0")
+        running = a_run(NOW + timedelta(hours=1), runbook="shop/book-1")
+        journal.start_run(running)
+        bulk = journal.bulk("sandbox")
+        both = bulk.latest_runs(["shop/book-0", "shop/book-1", "shop/none"], 2)
+        assert both == {
+            name: journal.runs(runbook=name, environment="sandbox", limit=2) for name in ("shop/book-0", "shop/book-1")
+        }
+        assert len(bulk.latest_runs(["shop/book-0"], 99)["shop/book-0"]) == 3
+        marks = bulk.marks(2)
+        assert marks["shop/book-1"] == ((running.id, ""), (both["shop/book-1"][1].id, "finished"))
+        journal.finish_run(ended(running), [])
+        assert bulk.marks(2)["shop/book-1"] != marks["shop/book-1"]
+        assert bulk.marks(2)["shop/book-0"] == marks["shop/book-0"]

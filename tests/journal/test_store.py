@@ -114,6 +114,9 @@ def _steps(folder: Path, minutes: int) -> dict[str, int]:
             "the newest changes": lambda: journal.status_changes("sandbox", NOW - timedelta(days=99), limit=2),
             "runs": lambda: journal.runs(runbook="shop/book-1", environment="sandbox", limit=3),
             "last slots": lambda: journal.last_slots("sandbox", NOW),
+            "newest runs": lambda: journal.bulk("sandbox").latest_runs(["shop/book-0", "shop/book-1"], 20),
+            "marks": lambda: journal.bulk("sandbox").marks(20),
+            "seen": lambda: journal.bulk("sandbox").seen(hour),
             "abandoned": lambda: journal.abandoned(NOW),
             "lapse": lambda: journal.lapse_slots(NOW),
         }
