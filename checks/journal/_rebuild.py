@@ -23,8 +23,10 @@ def rebuild(connection: sa.Connection) -> None:
 
 
 def _parts() -> Iterator[tuple[sa.Table, list[str], Any]]:
-    for width in t.WIDTHS:
-        yield t.stretches, [column.name for column in t.stretches.c], _stretches(width // t.MICROSECOND)
+    narrow, *wider = (width // t.MICROSECOND for width in t.WIDTHS)
+    yield t.stretches, [column.name for column in t.stretches.c], _stretches(narrow)
+    for width in wider:
+        yield t.stretches, [column.name for column in t.stretches.c], _summed(narrow, width)
     yield t.unfinished_days, [column.name for column in t.unfinished_days.c], _unfinished()
     yield t.series_days, [column.name for column in t.series_days.c], _days()
     yield t.status_changes, [column.name for column in t.status_changes.c], _changes(t.results.c.status)
@@ -60,6 +62,26 @@ def _stretches(width: int) -> sa.Select[Any]:
         sa.func.sum(seen.value),
         sa.func.max(_micros(seen.ts)),
     ).group_by(seen.series, start, seen.unit)
+
+
+def _summed(narrow: int, width: int) -> sa.Select[Any]:
+    """Wider stretches, summed up from narrow ones: each width is a multiple of the narrowest."""
+    seen, start = t.stretches.c, _floor(t.stretches.c.start, width)
+    return (
+        sa.select(
+            seen.series,
+            sa.literal(width, sa.BigInteger),
+            start,
+            seen.unit,
+            sa.cast(sa.func.sum(seen.number), sa.BigInteger),
+            sa.func.min(seen.low),
+            sa.func.max(seen.high),
+            sa.func.sum(seen.total),
+            sa.func.max(_micros(seen.last)),
+        )
+        .where(seen.width == narrow)
+        .group_by(seen.series, start, seen.unit)
+    )
 
 
 def _unfinished() -> sa.Select[Any]:
