@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import pwd
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from checks.journal import Event, open_journal
-from tests.threats.shop import Shop, open_shop
+from tests.threats.shop import PROOFBOOK, Shop, open_shop
 
 BURN = """\
 ## Look
@@ -88,3 +91,40 @@ def test_53_no_option_stands_for_a_persons_word(shop: Shop, option: str) -> None
     for command in ("run", "operate"):
         assert shop.call(command, "shop/burn", option).code == 64
     assert (shop.root / "shop" / "flour").exists()
+
+
+def _signing(shop: Shop, *words: str, terminal: bool = True, **variables: str) -> tuple[int, str]:
+    """Sign the shop's only item; the exit status and what was said."""
+    command = [str(PROOFBOOK), "checklist", "sign", *words, "--root", str(shop.root)]
+    own, theirs = os.openpty()
+    try:
+        stdin = theirs if terminal else subprocess.DEVNULL
+        ended = subprocess.run(
+            command, stdin=stdin, capture_output=True, text=True, env={**shop.surroundings, **variables}, timeout=60, check=False
+        )
+    finally:
+        os.close(own)
+        os.close(theirs)
+    return ended.returncode, ended.stderr
+
+
+def test_56_a_word_is_ones_own_and_does_not_outlive_its_time(shop: Shop) -> None:
+    """In another's name, from a pipe, for too long, or against evidence: refused and journaled; variables rename nobody."""
+    page = shop.root / "docs" / "systems" / "shop" / "checklist.md"
+    page.write_text(
+        '# Checklist\n\n- {{ by_hand("shop/shelves", lasts="7d") }} They are full\n- {{ tick("shop/error-rate") }} Few errors\n'
+    )
+    refused = {
+        "nobody signs in another's name": _signing(shop, "shop", "shelves", "--as", "the-boss"),
+        "needs a person at a terminal": _signing(shop, "shop", "shelves", terminal=False),
+        "does not hold so long": _signing(shop, "shop", "shelves", "--for", "8d"),
+        "evidence speaks against it": _signing(shop, "shop", "error-rate"),
+    }
+    for why, (code, said) in refused.items():
+        assert (code, why in said) == (77, True), said
+    kinds = [event.kind for event in _events(shop)]
+    assert (kinds.count("checklist-refused"), kinds.count("checklist-signed")) == (4, 0)
+    code, said = _signing(shop, "shop", "shelves", "--for", "1d", LOGNAME="the-boss", USER="the-boss", USERNAME="the-boss")
+    assert code == 0, said
+    (signed,) = [event for event in _events(shop) if event.kind == "checklist-signed"]
+    assert signed.actor == pwd.getpwuid(os.getuid()).pw_name
