@@ -43,6 +43,7 @@ class Origin(Enum):
 
 DEFAULT_ORIGIN = Origin.FORK
 _sweepers: list[ThreadPoolExecutor] = []
+_wanted: Counter[str] = Counter()
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,9 +184,9 @@ def warm_up(sources: Iterable[str]) -> None:
         return
     from checks.run import zygote
 
-    # Loading a library beforehand pays when a second kernel needs it.
-    wanted = Counter(name for text in sources for name in {"probes", *zygote.heavy_imports([text])})
-    groups = {name for name, count in wanted.items() if count > 1}
+    # Loading a library beforehand pays when a second kernel needs it; in a process that stays, that may be a later run's.
+    _wanted.update(name for text in sources for name in {"probes", *zygote.heavy_imports([text])})
+    groups = {name for name, count in _wanted.items() if count > 1}
     zygote.warm_up(passed_on(), groups)
     if groups:
         zygote.stand_by(passed_on(), 1, at_least=True)

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -305,6 +306,19 @@ def test_a_server_with_a_second_thread_does_not_fork(project: Project, capfd: py
         outcome = project.run(CHECK)
     assert outcome.run.status is Status.OK, outcome.run.reason
     assert "the fork server has 2 threads" in capfd.readouterr().err
+
+
+def test_what_several_kernels_need_is_loaded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A library is loaded beforehand from the second kernel on that imports it; for a single one nothing is."""
+    monkeypatch.setattr(kernels, "_wanted", Counter())
+    asked: list[tuple[set[str], int]] = []
+    monkeypatch.setattr(zygote, "warm_up", lambda _env, groups: asked.append((set(groups), 0)))
+    monkeypatch.setattr(zygote, "stand_by", lambda _env, count, **_options: asked.append((set(), count)))
+    kernels.warm_up(())
+    kernels.warm_up(["import pandas"])
+    assert asked == [(set(), 0), (set(), 0)]
+    kernels.warm_up(["import pandas\nimport numpy"])
+    assert asked[2:] == [({"probes", "pandas"}, 0), (set(), 1)]
 
 
 def test_heavy_imports_are_found_in_sources() -> None:
