@@ -172,7 +172,7 @@ class Questions:
     def status_changes(self, environment: str, since: datetime, limit: int = 200) -> list[StatusChange]:
         """Results since a moment whose status is not that of their metric's result before, newest first."""
         rows = self._all(_queries.status_changes(environment, since, limit))
-        return [StatusChange(_rows.to_result(row), row.status_before, row.run_id) for row in rows]
+        return [StatusChange(_rows.to_result(row), row.status_before, row.run_id or "") for row in rows]
 
     def daily_worst(self, environment: str, since: datetime) -> dict[str, dict[date, Status]]:
         """The worst status of each day (UTC) of each system, from the day of `since` on; a silent day is left out."""

@@ -116,6 +116,7 @@ class StatusChange:
 
     Attributes:
         before: the status before; ``None`` of a metric's first result.
+        run_id: the run's id; empty of a result that was sampled between runs.
 
     """
 

@@ -106,6 +106,8 @@ class DerivedContract:
             assert latest.judged_at == NOW + min(minutes, 3) * MINUTE
         assert journal.tally("shop/error-rate", "sandbox", NOW) == Tally(ok=3, critical=2)
         assert journal.last_critical("sandbox") == {"shop/error-rate": NOW + 2 * MINUTE}
+        changes = [(one.result.status, one.run_id) for one in journal.status_changes("sandbox", NOW)]
+        assert changes == [(Status.OK, ""), (Status.CRITICAL, ""), (Status.OK, "")]
 
     def test_a_sample_by_other_limits_is_a_result(self, journal: Journal) -> None:
         """The first sample that is judged by changed limits is told, so that limits are in force from then on."""

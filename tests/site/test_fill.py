@@ -9,8 +9,9 @@ from ruamel.yaml import YAML
 
 from checks.catalogue import Catalogue
 from checks.errors import DataError
-from checks.journal import Journal
-from checks.model import RunState
+from checks.journal import Journal, Sample
+from checks.judge import judge
+from checks.model import Observation, RunState
 from checks.site import facts, fill
 from checks.site.fragments import FRAGMENTS, Page, fragment, sprite
 from checks.site.live import Place
@@ -127,3 +128,16 @@ def test_home_says_when_the_scheduler_last_lived(catalogue: Catalogue, journal: 
     assert "scheduler alive at 2024-11-12 10:42:10 UTC" in shown(now + timedelta(seconds=30))
     assert "no scheduler at work since 2024-11-12 10:42:10 UTC" in shown(now + timedelta(hours=3))
     assert "scheduler" not in shown(now, "systems/shop/index.html")
+
+
+def test_what_was_sampled_is_shown_without_a_run(catalogue: Catalogue, journal: Journal, now: datetime) -> None:
+    """A result from between runs counts and is shown like any other, with no evidence to lead to; its change is told."""
+    metric = catalogue.metric("shop/error-rate")
+    seen = Observation(12.4, metric.unit, now, 0.1, "GET http://127.0.0.1/")
+    journal.record_samples("staging", [Sample(judge(metric, seen, now), timedelta(minutes=15))])
+    known = facts.gather(catalogue, journal, "staging", now)
+    filled = fill.fill_page(PAGE % '<div data-live="metrics:shop"></div><div data-live="needs"></div>', "index.html", known)
+    assert "12.4 %" in filled
+    assert 'data-status="critical"' in filled
+    assert "evidence/" not in filled
+    assert [change.run_id for change in known.changes] == [""]
