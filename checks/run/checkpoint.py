@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -112,8 +113,9 @@ def path_of(state: Path, run_id: str) -> Path:
 
 
 def forget(state: Path, run_id: str) -> None:
-    """Take a run's file away, if there is one: its end has been journaled."""
-    path_of(state, run_id).unlink(missing_ok=True)
+    """Take a run's file away, if there is one: its end has been journaled, and where the file cannot go it does no harm."""
+    with suppress(OSError):
+        path_of(state, run_id).unlink()
 
 
 def conclude(state: Path, run: Run) -> str | None:

@@ -21,7 +21,7 @@ from checks.run.context import Context, ParameterValue
 from checks.run.described import describe
 from checks.run.parameters import validate
 from checks.run.results import read_results
-from checks.run.verify import doubts
+from checks.run.verify import verified
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -241,16 +241,17 @@ def conclude(prepared: Prepared, notebook: NotebookNode, drive: Drive, now: date
     system = prepared.catalogue.systems[prepared.runbook.system]
     reading = read_results(notebook, run=prepared.run.id, system=system.name, metrics=system.metrics, steps=steps)
     state, reasons = _ending(steps, drive, mask)
-    reasons += [unsure, *reading.faults, *doubts(reading.results, prepared, now)]
+    results, doubts = verified(reading.results, prepared, now)
+    reasons += [unsure, *reading.faults, *doubts]
     if not reading.faults and drive.emitted is not None and drive.emitted - drive.replaced != len(reading.results):
         reasons.append(f"{drive.emitted} results were emitted, {len(reading.results)} are left in the outputs")
-    if state is RunState.FINISHED and not reading.results:
+    if state is RunState.FINISHED and not results:
         reasons.append(NOTHING_JUDGED)
     reason = _one_line("; ".join(text for text in reasons if text))
     run = replace(
         prepared.run,
         state=state,
-        status=Status.worst([*(result.status for result in reading.results), *([Status.UNKNOWN] if reason else [])]),
+        status=Status.worst([*(result.status for result in results), *([Status.UNKNOWN] if reason else [])]),
         ended_at=now,
         reason=reason,
         redacted=redacted,
@@ -263,8 +264,8 @@ def conclude(prepared: Prepared, notebook: NotebookNode, drive: Drive, now: date
         # Results that nobody can trace to a cell prove nothing.
         unkept = _one_line(f"{run.reason + '; ' if run.reason else ''}the evidence is lost: {error}")
         status = Status.worst([run.status, Status.UNKNOWN])
-        return Outcome(replace(run, state=RunState.FAILED, status=status, reason=unkept), reading.results, None)
-    return Outcome(replace(run, evidence=digest), reading.results, data)
+        return Outcome(replace(run, state=RunState.FAILED, status=status, reason=unkept), results, None)
+    return Outcome(replace(run, evidence=digest), results, data)
 
 
 def failed(prepared: Prepared, reason: str, now: datetime, state: RunState = RunState.FAILED) -> Outcome:

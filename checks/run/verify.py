@@ -5,11 +5,12 @@ What a cell measured can only be believed; what its value means is not the cell'
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from checks.model import Result
+from checks.model import Metric, Result, Status
 
 if TYPE_CHECKING:
     from checks.run.execution import Prepared
@@ -18,36 +19,47 @@ if TYPE_CHECKING:
 _SLACK = timedelta(seconds=5)
 
 
-def doubts(results: Iterable[Result], prepared: Prepared, now: datetime) -> list[str]:
-    """Why results cannot be what the catalogue's limits make of their values, one sentence each.
+def verified(results: Iterable[Result], prepared: Prepared, now: datetime) -> tuple[tuple[Result, ...], list[str]]:
+    """Results as they may be kept, and why some cannot be what the catalogue's limits make of their values.
 
     Args:
         results: what the run found, in the order in which it was judged.
         prepared: the run; its history is judged by as well.
         now: when the run ended.
 
+    Returns:
+        The results, of which a doubted one is unknown; and one sentence for each of those.
+
     """
+    metrics = prepared.catalogue.systems[prepared.runbook.system].metrics
+    measured: dict[str, list[tuple[datetime, float]]] = {}
+    kept, why = [], []
+    for result in results:
+        metric = metrics[result.metric]
+        earlier = [*prepared.history.get(metric.name, ()), *measured.get(metric.name, ())]
+        doubt = _doubt(result, metric, prepared, earlier, now)
+        if doubt:
+            why.append(f"cell {result.cell}: {doubt}")
+            result = replace(result, status=Status.UNKNOWN, reason=doubt)
+        kept.append(result)
+        seen = result.observation
+        if seen is not None and seen.unit == metric.unit:
+            measured.setdefault(metric.name, []).append((seen.measured_at, seen.value))
+    return tuple(kept), why
+
+
+def _doubt(result: Result, metric: Metric, prepared: Prepared, earlier: Sequence[tuple[datetime, float]], now: datetime) -> str:
     from checks.judge import judge
     from checks.run.history import with_settings
 
-    metrics = prepared.catalogue.systems[prepared.runbook.system].metrics
-    measured: dict[str, list[tuple[datetime, float]]] = {}
-    found = []
-    for result in results:
-        metric = metrics[result.metric]
-        where = f"cell {result.cell}: {result.metric}"
-        if not prepared.run.started_at - _SLACK <= result.judged_at <= now + _SLACK:
-            found.append(f"{where} was judged at {result.judged_at:%Y-%m-%d %H:%M:%S} UTC, outside of its run")
-            continue
-        seen = result.observation
-        if seen is None:
-            continue
-        earlier = [*prepared.history.get(metric.name, ()), *measured.get(metric.name, ())]
-        again = judge(with_settings(metric, prepared.settled), seen, result.judged_at, earlier)
-        if again.status is not result.status:
-            found.append(f"{where} is {again.status.value} by its limits, not {result.status.value}: {again.reason}")
-        elif (again.warning, again.critical) != (result.warning, result.critical):
-            found.append(f"{where} was judged by other limits than are declared")
-        if seen.unit == metric.unit:
-            measured.setdefault(metric.name, []).append((seen.measured_at, seen.value))
-    return found
+    name, seen = result.metric, result.observation
+    if not prepared.run.started_at - _SLACK <= result.judged_at <= now + _SLACK:
+        return f"{name} was judged at {result.judged_at:%Y-%m-%d %H:%M:%S} UTC, outside of its run"
+    if seen is None:
+        return ""
+    again = judge(with_settings(metric, prepared.settled), seen, result.judged_at, earlier)
+    if again.status is not result.status:
+        return f"{name} is {again.status.value} by its limits, not {result.status.value}: {again.reason}"
+    if (again.warning, again.critical) != (result.warning, result.critical):
+        return f"{name} was judged by other limits than are declared"
+    return ""

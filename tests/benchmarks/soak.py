@@ -86,7 +86,7 @@ def surroundings(folder: Path) -> Iterator[Path]:
             os.environ[kernels.ORIGIN_VARIABLE] = origin
 
 
-def soak(folder: Path, runs: int, jobs: int = 2) -> list[Use]:
+def soak(folder: Path, runs: int, jobs: int = 2) -> Iterator[Use]:
     """Execute a small runbook many times, every fifth time one that fails; what was used after each tenth of the runs.
 
     Args:
@@ -104,7 +104,6 @@ def soak(folder: Path, runs: int, jobs: int = 2) -> list[Use]:
     catalogue = project.catalogue
     books = [catalogue.runbooks["shop/fails" if number % 5 == 4 else "shop/small"] for number in range(_BATCH)]
     partial = catalogue.settings.state / "partial"
-    found = []
     with surroundings(folder) as rooms, open_journal(catalogue.settings.journal) as journal:
         for number in range(runs // _BATCH):
             prepared = selection.prepare_all(
@@ -121,8 +120,7 @@ def soak(folder: Path, runs: int, jobs: int = 2) -> list[Use]:
             wanted = [RunState.FAILED if book.name == "fails" else RunState.FINISHED for book in books]
             assert states == wanted, [outcome.run.reason for outcome in outcomes]
             if (number + 1) % (runs // _BATCH // 10) == 0:
-                found.append(use(rooms, partial))
-    return found
+                yield use(rooms, partial)
 
 
 def measure(runs: int) -> dict[str, Any]:
@@ -130,13 +128,15 @@ def measure(runs: int) -> dict[str, Any]:
     print(f"\n{runs:,} runs in one process: what is used after each tenth of them")
     print(f"{'processes':>9} {'threads':>8} {'files':>6} {'sockets':>8} {'left':>5} {'memory':>9} {'server':>9}")
     begun = time.perf_counter()
+    found = []
     with tempfile.TemporaryDirectory(prefix="soak-") as folder:
-        found = soak(Path(folder), runs)
+        for one in soak(Path(folder), runs):
+            found.append(one)
+            print(
+                f"{one.processes:>9} {one.threads:>8} {one.files:>6} {one.sockets:>8} {one.left:>5}"
+                f" {one.memory / _MB:>6.1f} MB {one.server / _MB:>6.1f} MB",
+                flush=True,
+            )
     seconds = time.perf_counter() - begun
-    for one in found:
-        print(
-            f"{one.processes:>9} {one.threads:>8} {one.files:>6} {one.sockets:>8} {one.left:>5}"
-            f" {one.memory / _MB:>6.1f} MB {one.server / _MB:>6.1f} MB"
-        )
     print(f"{seconds:.0f} s, {1000 * seconds / runs:.0f} ms a run")
     return {"runs": runs, "seconds": seconds, "after_each_tenth": [asdict(one) for one in found]}

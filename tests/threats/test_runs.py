@@ -64,6 +64,20 @@ def _bash(source: str) -> str:
     return f"## Look\n\n```bash\n{source}\n```\n"
 
 
+LIES = """\
+import checks.judge
+from dataclasses import replace
+from checks import Status, check
+honest = checks.judge.judge
+checks.judge.judge = lambda *given: replace(honest(*given), status=Status.OK, reason="")
+check("error-rate", 50)
+"""
+FORGOTTEN = """\
+import asyncio
+async def fails():
+    raise ValueError("lost on the way")
+task = asyncio.create_task(fails())
+"""
 SHORT = "cell-deadline: 2s\n"
 BAD: dict[str, tuple[str, str]] = {
     "endless": (_python("print('got this far', flush=True)\nwhile True: pass"), SHORT),
@@ -75,6 +89,7 @@ BAD: dict[str, tuple[str, str]] = {
     "escape": (_python("!exit 3"), ""),
     "pipe": (_bash("cat /no/such/list | sort | head -1"), ""),
     "thread": (_python("import threading\nthread = threading.Thread(target=lambda: 1 / 0)\nthread.start(); thread.join()"), ""),
+    "task": (_python(FORGOTTEN), ""),
     "silent": (_python("print('nothing was checked')"), ""),
     "nan": (_python("from checks import check\ncheck('error-rate', float('nan'))"), ""),
     "inf": (_python("from checks import check\ncheck('error-rate', float('inf'))"), ""),
@@ -83,6 +98,7 @@ BAD: dict[str, tuple[str, str]] = {
     "forged-other": (_python(FORGED % ("1", "'01ANOTHERRUN'", "'shop'")), ""),
     "forged-bank": (_python(FORGED % ("1", MINE, "'bank'")), ""),
     "forged-old": (_python(FORGED % ("0", MINE, "'shop'")), ""),
+    "lied": (_python(LIES), ""),
     "cut-short": ("## Look\n\n```python\nfrom checks import check\ncheck('error-ra", ""),
 }
 FAIRLY_OK = {
@@ -175,10 +191,11 @@ def test_08_a_kernel_that_ends_itself_is_unknown(bad: Bad, name: str, how: str) 
         ("escape", "exit status 3"),
         ("pipe", "cat: /no/such/list"),
         ("thread", "division by zero"),
+        ("task", "lost on the way"),
     ],
 )
 def test_09_a_failure_that_is_not_the_last_word_is_seen(bad: Bad, name: str, why: str) -> None:
-    """A command before the last, a shell escape, a part of a pipe, a background thread: each fails its run."""
+    """A command before the last, a shell escape, a part of a pipe, a thread, a task nobody awaits: each fails its run."""
     assert why in bad.reason(name)
     assert bad.runs[name]["state"] == "failed"
 
@@ -218,6 +235,12 @@ def test_13_what_is_no_number_is_unknown(bad: Bad, name: str) -> None:
 def test_14_a_forged_result_is_found_out(bad: Bad, name: str, why: str) -> None:
     """A result that no check emitted, or of another run, system or version, makes its run unknown."""
     assert why in bad.reason(name)
+
+
+def test_14_a_status_that_the_limits_do_not_give_is_found_out(bad: Bad) -> None:
+    """A cell that makes our own judge say ok of a value beyond its limits is judged once more, outside of its reach."""
+    assert "error-rate is critical by its limits, not ok" in bad.reason("lied")
+    assert [result["status"] for result in bad.runs["lied"]["results"]] == ["ok", "unknown"]
 
 
 def test_14_a_notebook_cut_short_is_never_ok(bad: Bad) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import stat
 import urllib.parse
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from checks.journal import open_journal
 from tests.threats.shop import Shop, files_below, open_shop
 
 pytestmark = pytest.mark.slow
@@ -49,6 +51,7 @@ token = os.environ["TOKEN"]
 print(token, repr(token), json.dumps(token), html.escape(token))
 print(urllib.parse.quote(token), urllib.parse.quote(token, safe=""), urllib.parse.quote_plus(token))
 print(base64.b64encode(token.encode()).decode(), base64.urlsafe_b64encode(token.encode()).decode())
+print(base64.b64encode(f"shop:{token}@db".encode()).decode(), base64.b64encode(f"a user:{token}".encode()).decode())
 print("Authorization: Bearer " + token, "postgresql://shop:" + urllib.parse.quote(token, safe="") + "@db/shop")
 for piece in (token[:9], token[9:]):
     sys.stdout.write(piece); sys.stdout.flush()
@@ -128,6 +131,25 @@ def test_60_a_secret_is_in_no_file(told: Told) -> None:
     found = [(path, form) for path in files for form in forms(TOKEN) if form in path.read_bytes() or form in str(path).encode()]
     declared = {told.shop.root / "notebooks" / "shop" / "tells.md"}
     assert [entry for entry in found if entry[0] not in declared] == []
+
+
+def test_60_a_secret_is_in_no_base64_of_a_longer_text(told: Told) -> None:
+    """A secret in the middle of something that was packed, as in a Basic header, cannot be unpacked from any file."""
+    for path in files_below(told.shop.root):
+        for word in set(re.findall(rb"[A-Za-z0-9+/_-]{24,4000}", path.read_bytes())):
+            for start in range(4):
+                part = word[start : start + (len(word) - start) // 4 * 4]
+                assert TOKEN.encode() not in base64.b64decode(part, altchars=b"-_" if b"-" in part or b"_" in part else None), (
+                    path
+                )
+
+
+def test_60_what_was_found_is_counted(told: Told) -> None:
+    """A run says in how many places it held something back; one without a secret says none."""
+    with open_journal(told.shop.project.catalogue.settings.journal) as journal:
+        counted = {run.runbook: run.redacted for run in journal.runs()}
+    assert counted["shop/echoes"] is not None
+    assert (counted["shop/tells"] or 0) > 20
 
 
 def test_60_what_is_kept_is_for_its_owner_only(told: Told) -> None:
