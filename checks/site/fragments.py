@@ -6,7 +6,7 @@ import posixpath
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -37,7 +37,12 @@ class Page:
     def to(self, address: str) -> str:
         """A relative link from this page."""
         target, mark, anchor = address.partition("#")
-        return posixpath.relpath(target, posixpath.dirname(self.address) or ".") + mark + anchor
+        return _relative(target, posixpath.dirname(self.address) or ".") + mark + anchor
+
+
+@lru_cache(maxsize=65_536)
+def _relative(target: str, folder: str) -> str:
+    return posixpath.relpath(target, folder)
 
 
 def fragment(facts: Facts, page: Page, place: Place) -> Markup:
@@ -66,6 +71,8 @@ def sprite() -> Markup:
 
 
 def _render(template: str, facts: Facts, page: Page, about: dict[str, Any]) -> Markup:
+    zone, day = facts.zone, facts.day
+
     def link(system: str) -> str:
         return page.to(f"systems/{system}/index.html")
 
@@ -92,8 +99,8 @@ def _render(template: str, facts: Facts, page: Page, about: dict[str, Any]) -> M
                 "metric_link": metric_link,
                 "evidence_link": evidence_link,
                 "to": page.to,
-                "clock": lambda moment: words.clock(moment, facts.zone, facts.day),
-                "precise": lambda moment: words.precise(moment, facts.zone),
+                "clock": lambda moment: words.clock(moment, zone, day),
+                "precise": lambda moment: words.precise(moment, zone),
                 "ago": lambda moment: words.age(moment, facts.now),
                 "lasted": lambda moment: words.short(facts.now - moment),
                 **about,

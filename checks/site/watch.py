@@ -146,7 +146,7 @@ class _WatchedArchive:
 
 def _noting(path: Path, value: Any, noted: set[Path]) -> Any:
     # Only names are keys of paths; a mapping by anything else is one value.
-    if isinstance(value, Mapping) and (hasattr(value, "versions") or (value and all(isinstance(key, str) for key in value))):
+    if isinstance(value, Mapping) and (hasattr(value, "versions") or (value and isinstance(next(iter(value)), str))):
         return _WatchedMapping(path, value, noted)
     noted.add(path)
     return value
