@@ -46,6 +46,7 @@ def operate(
     from checks.journal import open_journal
     from checks.model import Trigger
     from checks.respond import operate as operating
+    from checks.run import kernels
     from checks.run.execution import prepare
     from checks.run.parameters import parse
 
@@ -67,6 +68,8 @@ def operate(
             terminal.show_step(page, number=page.step.number, count=shown[-1].step.number)
         say("nothing was executed")
         return
+    # What the kernel needs can be loaded while this process makes the run ready.
+    kernels.warm_up(())
     with open_journal(place.catalogue.settings.journal) as journal:
         if not sys.stdin.isatty():
             operating.refuse_without_a_person(prepared, journal, datetime.now(UTC))
