@@ -100,10 +100,11 @@ def places() -> list[str]:
 
 
 def _sweep(above: str) -> None:
-    """Take away the groups of wardens that were killed."""
+    """Take away the groups of wardens that were killed, and end what is left in them."""
     for name in os.listdir(above):  # noqa: PTH208 - as above
         pid = name.removeprefix(_NAME)
         if pid != name and pid.isdigit() and not os.path.exists(f"/proc/{pid}"):  # noqa: PTH110 - as above
+            _write_where_it_is(f"{above}/{name}", "cgroup.kill", 1)
             _remove(f"{above}/{name}")
 
 

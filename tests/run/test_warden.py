@@ -7,17 +7,21 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import psutil
 import pytest
 
+from checks.run import bounds
+from checks.run._control_group import places
+
 WARDEN = Path(__file__).parents[2] / "checks" / "run" / "_warden.py"
 
 
-def _start(*program: str) -> subprocess.Popen[bytes]:
+def _start(*program: str, env: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
     argv = [sys.executable, "-I", "-S", str(WARDEN), str(os.getpid()), *program]
-    return subprocess.Popen(argv, start_new_session=True, stdout=subprocess.PIPE)
+    return subprocess.Popen(argv, start_new_session=True, stdout=subprocess.PIPE, env=env)
 
 
 def _running(marker: str) -> bool:
@@ -72,4 +76,20 @@ def test_it_notices_that_its_parent_was_killed() -> None:
     assert _running(marker)
     parent.send_signal(signal.SIGKILL)
     parent.wait(timeout=10)
+    assert _wait_until_gone(marker)
+
+
+def test_what_a_killed_warden_left_is_ended_by_the_next(tmp_path: Path) -> None:
+    """A process that outlived its warden, because that was killed, ends when the next warden makes its group."""
+    if not any((Path(place) / "cgroup.controllers").exists() and os.access(place, os.W_OK) for place in places()):
+        pytest.skip("no control group of version 2 may be made here")
+    marker = f"44{time.time_ns() % 10**9}"
+    bounded = {**os.environ, bounds.VARIABLE: bounds.to_text(bounds.defaults()), "PROOFBOOK_CONTEXT": str(tmp_path / "context")}
+    warden = _start("bash", "-c", f"sleep 1; setsid sleep {marker} & sleep 0.5; echo up; sleep {marker}", env=bounded)
+    assert warden.stdout is not None
+    assert warden.stdout.readline() == b"up\n"
+    warden.kill()
+    warden.wait(timeout=10)
+    assert _running(marker)
+    assert _start("true", env=bounded).wait(timeout=10) == 0
     assert _wait_until_gone(marker)
