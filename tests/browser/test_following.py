@@ -133,9 +133,9 @@ def test_a_page_under_a_sub_path_follows_its_own_site(
 
 
 @pytest.mark.parametrize("why", ["file", "hidden", "offline"])
-def test_nobody_is_asked_in_vain(browser: Browser, well: Path, served: Callable[[Path], str], why: str) -> None:
+def test_nobody_is_asked_in_vain(browser: Browser, published: Site, served: Callable[[Path], str], why: str) -> None:
     """From the file system, behind other windows and without a network a page asks nobody, says nothing, and turns stale."""
-    base = well.as_uri() + "/" if why == "file" else served(well)
+    base = published.current.as_uri() + "/" if why == "file" else served(published.current)
     with left_open(browser, base + "index.html") as reader:
         reader.page.wait_for_load_state("networkidle")
         if why == "hidden":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -70,6 +71,11 @@ def evidence_of(site: Path) -> str:
     return f"evidence/{min((site / 'evidence').iterdir()).name}"
 
 
+def published_at(site: Path) -> datetime:
+    """When a site was published; other tests may have taken their time since."""
+    return datetime.fromisoformat(json.loads((site / "status.json").read_text(encoding="utf-8"))["published_at"])
+
+
 @pytest.mark.parametrize(
     ("way", "width", "scheme"), [("file", 360, "dark"), ("file", 1440, "light"), ("http", 360, "light"), ("http", 1440, "dark")]
 )
@@ -120,7 +126,7 @@ def test_a_figure_leads_to_its_cell(browser: Browser, troubled: Path) -> None:
 def test_a_page_left_open_turns_stale(browser: Browser, well: Path) -> None:
     """Without a server and without reloading, what was well turns stale when its time is over: answer, systems, boxes."""
     with reading(browser) as reader:
-        reader.page.clock.install(time=datetime.now(UTC))
+        reader.page.clock.install(time=published_at(well))
         reader.page.goto((well / "index.html").as_uri())
         assert reader.page.locator("h1").inner_text() == "Everything is well"
         assert reader.page.locator(".pb-systems .pb-status").inner_text() == "Ok"
@@ -136,7 +142,7 @@ def test_a_page_left_open_turns_stale(browser: Browser, well: Path) -> None:
 def test_boxes_open_again(browser: Browser, well: Path) -> None:
     """A box that a measurement ticked opens by itself when the measurement is too old; one that still speaks stays ticked."""
     with reading(browser) as reader:
-        reader.page.clock.install(time=datetime.now(UTC))
+        reader.page.clock.install(time=published_at(well))
         reader.page.goto((well / "systems/shop/checklist.html").as_uri())
         assert reader.page.locator(".pb-box-ticked").count() == 3
         reader.page.clock.fast_forward(timedelta(hours=2).seconds * 1000)
