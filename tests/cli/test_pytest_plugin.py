@@ -49,6 +49,8 @@ raise SystemExit("nobody asked for this")
 print(10)
 ```
 """
+# Each starts a pytest of its own, some two, and these start kernels: on a busy machine that takes its time.
+pytestmark = pytest.mark.timeout(300)
 Pytest = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -71,7 +73,7 @@ def gate(project: Project) -> Pytest:
             env={**known, **project.variables, "PROOFBOOK_KERNELS": "fork"},
             capture_output=True,
             text=True,
-            timeout=100,
+            timeout=140,
         )
 
     return call

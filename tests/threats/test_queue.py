@@ -6,6 +6,8 @@ import random
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 from tests.run.project import SYSTEM
 from tests.threats.shop import open_shop
 
@@ -13,6 +15,7 @@ _PRIORITIES = ("P0", "P1", "P3", "")
 _MANY = 100
 
 
+@pytest.mark.timeout(300)
 def test_43_a_hundred_due_at_once_all_run_and_what_matters_most_is_first(tmp_path: Path) -> None:
     """A hundred runbooks due in the same second, two at once: each runs to its end within its deadline, by priority."""
     shop = open_shop(tmp_path / "site")
