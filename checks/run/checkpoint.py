@@ -131,24 +131,35 @@ def conclude(state: Path, run: Run) -> str | None:
     """
     import nbformat
 
-    try:
-        lines = path_of(state, run.id).read_bytes().split(b"\n")
-    except OSError:
+    lines = _whole_lines(path_of(state, run.id))
+    if not lines:
         return None
-    # What follows the last newline was being written when the engine went.
-    read = [json.loads(line) for line in lines[:-1]]
-    if not read:
-        return None
-    notebook: Any = nbformat.from_dict(read[0])
-    for line in read[1:]:
-        cell = notebook.cells[line["cell"]]
-        cell.execution_count = line["count"]
-        cell.outputs = nbformat.from_dict(line["outputs"])
-        cell.metadata["proofbook"] = {**cell.metadata.get("proofbook", {}), **line["about"]}
-    ended_at = run.ended_at.isoformat() if run.ended_at else None
-    ended = {"state": run.state.value, "status": run.status.value, "reason": run.reason, "ended_at": ended_at}
-    notebook.metadata["proofbook"] = {**notebook.metadata["proofbook"], **ended}
     try:
+        notebook: Any = nbformat.from_dict(lines[0])
+        for line in lines[1:]:
+            cell = notebook.cells[line["cell"]]
+            cell.execution_count = line["count"]
+            cell.outputs = nbformat.from_dict(line["outputs"])
+            cell.metadata["proofbook"] = {**cell.metadata.get("proofbook", {}), **line["about"]}
+        ended_at = run.ended_at.isoformat() if run.ended_at else None
+        ended = {"state": run.state.value, "status": run.status.value, "reason": run.reason, "ended_at": ended_at}
+        notebook.metadata["proofbook"] = {**notebook.metadata["proofbook"], **ended}
         return evidence.store(state, evidence.to_bytes(notebook))
-    except (CannotWrite, ValueError):
+    except (CannotWrite, ValueError, LookupError, TypeError, AttributeError):
+        # A run is lost whatever became of its file; another one must not fail of it.
         return None
+
+
+def _whole_lines(path: Path) -> list[Any]:
+    """What a file holds up to its first line that is not whole: the one that was being written when the engine went."""
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except OSError:
+        return []
+    found = []
+    for line in lines[:-1]:
+        try:
+            found.append(json.loads(line))
+        except ValueError:
+            break
+    return found
