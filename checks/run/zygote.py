@@ -314,11 +314,13 @@ def _digest() -> str:
 
 
 def _modules(folder: str) -> Iterable[str]:
-    with os.scandir(folder) as entries:
+    with suppress(FileNotFoundError), os.scandir(folder) as entries:
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
                 if entry.name != "__pycache__":
                     yield from _modules(entry.path)
             elif entry.name.endswith(".py"):
-                about = entry.stat()
-                yield f"{entry.path}\0{about.st_mtime_ns}\0{about.st_size}\0"
+                # While a newer version is being installed, files come and go; the next digest will tell.
+                with suppress(FileNotFoundError):
+                    about = entry.stat()
+                    yield f"{entry.path}\0{about.st_mtime_ns}\0{about.st_size}\0"
