@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from checks.catalogue import _checklists, _front_matter, _incidents, _judging, _yaml
+from checks.catalogue import _checklists, _examples, _front_matter, _incidents, _judging, _yaml
 from checks.catalogue._schema import FrontMatter, MetricEntry, ParameterEntry, SystemFile
 from checks.catalogue.settings import Settings, read_settings
 from checks.errors import CatalogueErrors, DataError, Place
@@ -32,40 +32,6 @@ from checks.model import (
 
 _M = TypeVar("_M", bound=BaseModel)
 _T = TypeVar("_T")
-
-_SYSTEM_EXAMPLES: Mapping[str | int, str] = {
-    "": 'system: shop\ntitle: Web shop\nsummary: Sells things.\nenvironments:\n  production: {base_url: "${SHOP_URL}"}\n'
-    'metrics:\n  error-rate:\n    title: Error rate\n    unit: "%"\n'
-    '    probe: {kind: http, url: "{base_url}/metrics", select: error_rate}\n    critical: "> 10 %"',
-    "metrics": 'metrics:\n  disk:\n    title: Disk in use\n    unit: "%"\n'
-    '    probe: {kind: host, measure: disk, path: /}\n    critical: "> 95 %"',
-    "warning": 'warning: ">= 1 %"',
-    "green": 'green: "< 0.5 %"\nyellow: "0.5-2 %"\nred: "> 2 %"',
-    "yellow": 'green: "< 0.5 %"\nyellow: "0.5-2 %"\nred: "> 2 %"',
-    "red": 'green: "< 0.5 %"\nyellow: "0.5-2 %"\nred: "> 2 %"',
-    "baseline": "baseline: {statistic: median, window: 28d, needs: 7d}",
-    "leave": 'leave: {critical: "< 8 %"}',
-    "conditions": "conditions:\n  roll-back:\n    title: Roll back\n    any: [error-rate, {metric: disk, at: warning}]",
-    "critical": 'critical: "> 10 %"',
-    "probe": 'probe: {kind: http, url: "{base_url}/metrics", select: error_rate}',
-    "select": "select: errors.rate",
-    "severities": "severities:\n  P1: {title: Nothing answers, acknowledge: 15m, resolve: 4h}",
-    "maintenance": 'maintenance:\n  - {title: Weekly restart, cron: "0 3 * * 0", for: 30m}',
-    "environments": 'environments:\n  production: {base_url: "${SHOP_URL}"}',
-    "fresh-for": "fresh-for: 26h",
-    "timeout": "timeout: 10s",
-    "window": "window: 24h",
-}
-_RUNBOOK_EXAMPLES: Mapping[str | int, str] = {
-    "": "---\ntitle: Morning check\nsystem: shop\nkind: check\nsummary: What to look at before nine.\n---",
-    "kind": "kind: check",
-    "cron": 'schedule: {cron: "0 9 * * *", timezone: Europe/Berlin}',
-    "schedule": 'schedule: {cron: "0 9 * * *", timezone: Europe/Berlin}',
-    "timezone": "timezone: Europe/Berlin",
-    "deadline": "deadline: 5m",
-    "fresh-for": "fresh-for: 26h",
-    "parameters": "parameters:\n  hours: {type: integer, default: 24, minimum: 1}",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +162,7 @@ def load(root: Path) -> Catalogue:
 def _read_system(path: Path, root: Path) -> System:
     shown = _shown(path, root)
     data = _yaml.read_mapping(_text(path, shown), shown)
-    file = _validated(SystemFile, data, shown, 1, _SYSTEM_EXAMPLES)
+    file = _validated(SystemFile, data, shown, 1, _examples.OF_A_SYSTEM)
     wrong = [*_misjudged(file, data, shown), *_unknown_states(file, data, shown)]
     if wrong:
         raise CatalogueErrors(wrong)
@@ -246,7 +212,7 @@ def read_runbook(path: Path, root: Path, systems: Mapping[str, System]) -> Runbo
     text = _text(path, shown)
     head, _ = _front_matter.split(text, shown)
     data = _yaml.read_mapping(head, shown, first_line=2)
-    front = _validated(FrontMatter, data, shown, 2, _RUNBOOK_EXAMPLES)
+    front = _validated(FrontMatter, data, shown, 2, _examples.OF_A_RUNBOOK)
     if front.system != path.parent.name:
         raise DataError(
             "the runbook lies in another system's folder",
