@@ -1,4 +1,4 @@
-"""Valid samples by key, shown where what people wrote is not valid; that of the innermost key is shown, else that of the whole."""
+"""Valid samples by key, shown where what people wrote is not valid: that of the innermost key, else that of the whole."""
 
 from __future__ import annotations
 
