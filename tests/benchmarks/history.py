@@ -108,6 +108,7 @@ def _on(database: str, new_url: Callable[[], str], sizes: Sequence[int], rounds:
             "questions_ms": {
                 name: {way: statistics.median(times) for way, times in ways.items()} for name, ways in asked[rows].items()
             },
+            "quickest_ms": {name: {way: min(times) for way, times in ways.items()} for name, ways in asked[rows].items()},
             "insert_320_results_ms": statistics.median(written[rows]),
             "insert_320_results_spread_ms": max(written[rows]) - min(written[rows]),
         }
@@ -270,8 +271,8 @@ def _server(database: str) -> Iterator[Callable[[], str] | None]:
 
 def _show(database: str, sizes: dict[str, Any]) -> None:
     names = next(iter(sizes.values()))["questions_ms"]
-    print(f"\n{database}: milliseconds a question, by observations; growth from the least to the most; times the peers")
-    print(f"  {'':<34}" + "".join(f"{int(size):>14,}" for size in sizes) + "    growth   plain   indexed")
+    print(f"\n{database}: milliseconds a question (medians), by observations; growth; the quickest at the most; times the peers")
+    print(f"  {'':<34}" + "".join(f"{int(size):>14,}" for size in sizes) + "    growth  quickest  growth    plain  indexed")
     for name in names:
         for way in ("statement", "call"):
             found = [figures["questions_ms"][name].get(way) for figures in sizes.values()]
@@ -279,6 +280,8 @@ def _show(database: str, sizes: dict[str, Any]) -> None:
                 continue
             line = f"  {name + (' (whole call)' if way == 'call' else ''):<34}"
             line += "".join(f"{milliseconds:>14.3f}" for milliseconds in found) + f"{found[-1] / found[0]:>9.2f}x"
+            quickest = [figures["quickest_ms"][name][way] for figures in sizes.values()]
+            line += f"{quickest[-1]:>10.3f}{quickest[-1] / quickest[0]:>8.2f}x"
             if way == "statement":
                 most = list(sizes.values())[-1]["questions_ms"][name]
                 line += "".join(
