@@ -175,6 +175,6 @@ def _line(item: ChecklistItem, signed: SignOff | None, proven: _Proven, now: dat
         return Line(item, *proven.of(item), signed)
     if signed is None:
         return Line(item, False, "nobody signed it", None)
-    why = signed.why_not(item, now)
+    why = signed.why_not(item, ended=signed.until <= now)
     held = f"signed by {signed.actor} until {signed.until:%Y-%m-%d %H:%M} UTC"
     return Line(item, not why, f"signed by {signed.actor}, but {why}" if why else held, signed)
