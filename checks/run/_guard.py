@@ -25,6 +25,7 @@ _PR_SET_PDEATHSIG = 1
 _LONGEST_REQUEST = 16 << 20
 _REQUEST_SECONDS = 10.0
 _IDLE_SECONDS = 60.0
+_LEAVES_SECONDS = 2.0
 _KILLED = 128 + signal.SIGKILL
 
 
@@ -127,21 +128,31 @@ def _watch(kernel: _Kernel, line: socket.socket, bell: _warden.Bell) -> None:
     client = client_of(line)
     say(line, f"pid {kernel.pid}")
 
+    left: list[bool] = []
+
     def wanted() -> bool:
         while select.select([line], [], [], 0)[0]:
             heard = line.recv(1)
-            if not heard or heard[0] in (signal.SIGTERM, signal.SIGKILL, signal.SIGHUP):
+            if not heard:
+                # A process that dies closes its lines before it is seen to be gone.
+                left.append(True)
+                return False
+            if heard[0] in (signal.SIGTERM, signal.SIGKILL, signal.SIGHUP):
                 return False
             if heard[0] == signal.SIGINT:
                 _warden.tell_group(kernel.pid, signal.SIGINT)
             elif heard[0]:
                 with suppress(ProcessLookupError):
                     os.kill(kernel.pid, heard[0])
-        return not select.select([client], [], [], 0)[0]
+        if select.select([client], [], [], 0)[0]:
+            left.append(True)
+        return not left
 
     try:
         surroundings = json.loads(job)["env"] if job else {}
         code = _warden.watch(kernel.pid, bell, wanted, line.fileno(), client, surroundings=surroundings)
+        if left and select.select([client], [], [], _LEAVES_SECONDS)[0]:
+            _warden.clear_room(surroundings)
     finally:
         os.close(client)
     say(line, f"exit {code}")

@@ -45,7 +45,10 @@ def main(arguments: list[str]) -> int:
     bounds.apply(surroundings)
     kernel = os.posix_spawnp(program[0], program, surroundings, setpgroup=0)
     signal.signal(signal.SIGINT, lambda *_: tell_group(kernel, signal.SIGINT))
-    return watch(kernel, bell, lambda: os.getppid() == parent, surroundings=surroundings)
+    code = watch(kernel, bell, lambda: os.getppid() == parent, surroundings=surroundings)
+    if os.getppid() != parent:
+        clear_room(surroundings)
+    return code
 
 
 class Bell:
@@ -118,6 +121,15 @@ def watch(kernel: int, bell: Bell, wanted: Callable[[], bool], *ears: int, surro
     kill_all()
     group.remove()
     return STOPPED if code is None else code
+
+
+def clear_room(surroundings: Mapping[str, str]) -> None:
+    """Take away the private folder of a kernel whose engine was killed, and can do it no more."""
+    folder = os.path.dirname(surroundings.get("PROOFBOOK_CONTEXT", ""))  # noqa: PTH120 - as above
+    if os.path.basename(folder).startswith("proofbook-"):  # noqa: PTH119 - as above
+        import shutil
+
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def reap(kernel: int) -> int | None:

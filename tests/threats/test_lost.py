@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from checks.journal import open_journal
 from checks.model import Run, RunState, Status
 from checks.run.evidence import path_of
+from checks.run.kernels import Origin
 from checks.schedule import claim_due
 from tests.threats.shop import FINE, Shop, open_shop
 
@@ -92,20 +93,31 @@ def _start_and_meet(shop: Shop) -> tuple[subprocess.Popen[str], list[int]]:
     return process, [int(word) for word in met.read_text().split()]
 
 
+def _rooms_in(folder: Path) -> list[str]:
+    """Where kernels live, or lived."""
+    return [path.parent.name for path in folder.glob("*/context.json")]
+
+
 def _lives(pid: int) -> bool:
     return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
 
 
-def test_01_a_run_whose_engine_was_killed_in_a_cell_is_lost_and_done_again_once(tmp_path: Path) -> None:
-    """After kill -9 in a cell nothing lives on; two engines then end that run as lost, with what it said, and redo it once."""
+@pytest.mark.parametrize("origin", [one.value for one in Origin])
+def test_01_a_run_whose_engine_was_killed_in_a_cell_is_lost_and_done_again_once(tmp_path: Path, origin: str) -> None:
+    """After kill -9 in a cell nothing is left of it; two engines then end it as lost, with what it said, and redo it once."""
     shop = _shop(tmp_path, HANGS_ONCE)
+    rooms = tmp_path / "t"
+    rooms.mkdir()
+    shop.more["TMPDIR"] = str(rooms)
+    shop.more["PROOFBOOK_KERNELS"] = origin
     engine, started = _start_and_meet(shop)
     with engine:
         os.kill(engine.pid, signal.SIGKILL)
     ends = time.monotonic() + 30
-    while any(map(_lives, started)) and time.monotonic() < ends:
+    while (any(map(_lives, started)) or _rooms_in(rooms)) and time.monotonic() < ends:
         time.sleep(0.1)
     assert not any(map(_lives, started))
+    assert _rooms_in(rooms) == []
     assert shop.call("status").code == 3
     assert [run.state for run in _runs(shop)] == [RunState.RUNNING]
 
