@@ -47,27 +47,31 @@ def operate(
     from checks.model import Trigger
     from checks.respond import operate as operating
     from checks.run import kernels
-    from checks.run.execution import prepare
-    from checks.run.parameters import parse
+    from checks.run.execution import prepare, require_environment
+    from checks.run.parameters import parse, validate
 
     place = workspace(root, environment)
     book = place.catalogue.runbook(runbook)
     terminal = _Terminal(console(stderr=not dry_run))
-    prepared = prepare(
-        book,
-        place.catalogue,
-        environment=place.environment,
-        variables=place.variables,
-        parameters=parse(parameters or []),
-        trigger=Trigger.OPERATOR,
-        now=datetime.now(UTC),
-    )
+    given = parse(parameters or [])
     if dry_run:
+        # Made ready, a run would leave a trace.
+        require_environment(book, place.environment)
+        validate(book, given)
         shown = operating.pages(book, place.catalogue)
         for page in shown:
             terminal.show_step(page, number=page.step.number, count=shown[-1].step.number)
         say("nothing was executed")
         return
+    prepared = prepare(
+        book,
+        place.catalogue,
+        environment=place.environment,
+        variables=place.variables,
+        parameters=given,
+        trigger=Trigger.OPERATOR,
+        now=datetime.now(UTC),
+    )
     # What the kernel needs can be loaded while this process makes the run ready.
     kernels.warm_up(())
     with open_journal(place.catalogue.settings.journal) as journal:
