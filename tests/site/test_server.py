@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from checks.site.publish import Published
 from checks.site.server import content_security_policy, server
 
 
@@ -112,3 +114,14 @@ def test_a_reader_does_not_wait_for_acknowledgements(client: httpx.Client) -> No
     for _ in range(50):
         assert client.get("/deep/index.html").status_code == 200
     assert time.perf_counter() - started < 50 * 0.04 / 2
+
+
+def test_the_policy_that_the_readme_shows_lets_every_page_run(published: Published) -> None:
+    """Each script of the theme that any page holds has its digest in the README's lines for nginx."""
+    shown = (Path(__file__).parents[2] / "README.md").read_text()
+    data = re.compile(r"<script[^>]* type=\"?application/json.*?</script>", re.DOTALL)  # it is read, and never run
+    pages = [data.sub("", page.read_text()) for page in published.folder.rglob("*.html") if "evidence" not in page.parts]
+    digests = {digest for page in pages for digest in re.findall(r"'sha256-[^']+'", content_security_policy(page))}
+    assert digests
+    assert {digest for digest in digests if digest not in shown} == set()
+    assert content_security_policy("").split("; style-src")[1] in shown
