@@ -29,8 +29,8 @@ _TITLES = {
 _CACHE = "jupyter-cache, parallel"
 # What is promised: the work; where its ways stand; ours, by how its name begins; the peer's name; how many times at least.
 _PROMISES = (
-    ("a run of many notebooks, from nothing", ("run", "executing"), "proofbook run, {cores} jobs", LOOP, 12.0),
-    ("a run of many notebooks, from nothing", ("run", "executing"), "proofbook run, {cores} jobs", NBCLIENT, 3.5),
+    ("a run of many notebooks, from nothing", ("run", "executing"), "proofbook run, 4 jobs", LOOP, 12.0),
+    ("a run of many notebooks, from nothing", ("run", "executing"), "proofbook run, 4 jobs", NBCLIENT, 3.5),
     ("a run of many notebooks, in a process that stays", ("run", "executing"), "proofbook resident", LOOP, 16.0),
     ("a kernel is ready", ("run", "kernel", "ready"), "forked", "stock ipykernel, by jupyter_client", 8.0),
     ("run again, one notebook changed", ("fresh", "again"), "proofbook run", LOOP, 100.0),
@@ -90,8 +90,7 @@ def _promises(kept: Mapping[str, Any]) -> Iterator[str]:
         ways: Any = kept.get(subject, {}).get("figures", {})
         for name in path:
             ways = ways.get(name, {})
-        begins = ours.format(cores=kept.get(subject, {}).get("machine", {}).get("cores"))
-        way = next((about for name, about in ways.items() if name.startswith(begins)), None)
+        way = next((about for name, about in ways.items() if name.startswith(ours)), None)
         if way is not None and peer in way["faster_than"]:
             yield f"| {work} | {peer} | {least:g} times | **{way['faster_than'][peer]:.1f} times** |\n"
 

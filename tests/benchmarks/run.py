@@ -42,9 +42,9 @@ def measure(count: int, rounds: int, sizes: Sequence[int]) -> dict[str, Any]:
             f"papermill in a pool of {_JOBS} processes": partial(_peer, "papermill-pool", site, _JOBS),
             NBCLIENT: partial(_peer, "nbclient-async", site, _AT_ONCE),
             **({"jupyter-cache, parallel": partial(_peer, "jupyter-cache", site, _JOBS)} if find_spec("jupyter_cache") else {}),
-            f"proofbook run, stock kernels, {_JOBS} jobs": partial(_proofbook, site, "stock"),
-            f"proofbook run, {_JOBS} jobs": partial(_proofbook, site, "fork"),
-            f"proofbook resident, {_JOBS} jobs": partial(_resident, site),
+            f"proofbook run, stock kernels, {_AT_ONCE} jobs": partial(_proofbook, site, "stock"),
+            f"proofbook run, {_AT_ONCE} jobs": partial(_proofbook, site, "fork"),
+            f"proofbook resident, {_AT_ONCE} jobs": partial(_resident, site),
         }
         promised = (LOOP, NBCLIENT, *list(ways)[-2:])
         executing = summary(interleaved(ways, rounds, {name: _FEW_ROUNDS for name in ways if name not in promised}))
@@ -104,7 +104,7 @@ def _peer(way: str, site: Path, jobs: int) -> None:
 
 
 def _proofbook(site: Path, origin: str) -> None:
-    command = [str(PROGRAMS / "proofbook"), "run", "--all", "--jobs", str(_JOBS), "--format", "json"]
+    command = [str(PROGRAMS / "proofbook"), "run", "--all", "--jobs", str(_AT_ONCE), "--format", "json"]
     env = {**os.environ, "PROOFBOOK_KERNELS": origin}
     ended = subprocess.run(command, cwd=site, env=env, capture_output=True, check=False)
     states = {run["state"] for run in json.loads(ended.stdout)["runs"]}
@@ -113,6 +113,6 @@ def _proofbook(site: Path, origin: str) -> None:
 
 
 def _resident(site: Path) -> float:
-    command = [sys.executable, "-m", "tests.benchmarks.resident", str(site), str(_JOBS)]
+    command = [sys.executable, "-m", "tests.benchmarks.resident", str(site), str(_AT_ONCE)]
     env = {**os.environ, "PROOFBOOK_KERNELS": "fork"}
     return float(subprocess.run(command, env=env, capture_output=True, check=True).stdout)

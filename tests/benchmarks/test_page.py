@@ -14,7 +14,7 @@ MACHINE = {"cores": 2, "python": "3.11.2", "system": "Linux", "load_before": 0.2
 
 def test_a_promise_stands_beside_what_was_measured() -> None:
     """Ratios of medians, their spread and the machine are on the page; a promise that was not measured is not."""
-    ways = {LOOP: [96.0, 98.0, 100.0], NBCLIENT: [28.0], "proofbook run, 2 jobs": [7.0]}
+    ways = {LOOP: [96.0, 98.0, 100.0], NBCLIENT: [28.0], "proofbook run, 4 jobs": [7.0]}
     kept = {"run": {"machine": MACHINE, "figures": {"notebooks": 40, "executing": summary(ways)}}}
     text = page.rendered(kept)
     assert f"| a run of many notebooks, from nothing | {LOOP} | 12 times | **14.0 times** |" in text
