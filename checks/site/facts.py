@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 from zoneinfo import ZoneInfo
 
@@ -285,7 +286,13 @@ def bound(limit: Limit | None, metric: Metric) -> tuple[float, ...]:
 def _fires(runbook: Runbook, moment: datetime, *, reverse: bool) -> datetime | None:
     if runbook.schedule is None:
         return None
-    return next(firings(runbook.schedule, moment, reverse=reverse), None)
+    return _fired(runbook.schedule, moment, reverse=reverse)
+
+
+@lru_cache(maxsize=16_384)
+def _fired(cron: Cron, moment: datetime, *, reverse: bool) -> datetime | None:
+    # Home, its system and its own page each ask it of every runbook.
+    return next(firings(cron, moment, reverse=reverse), None)
 
 
 def firings(cron: Cron, after: datetime, *, reverse: bool = False) -> Iterator[datetime]:
