@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -53,12 +55,28 @@ def _root(
     """The document is the check: runbooks that measure, a journal of what they found, a site that shows it."""
 
 
+def _require_text(arguments: Sequence[str]) -> None:
+    """Refuse bytes that are no text, which neither a journal nor a page can hold; the name of a file may be anything.
+
+    Raises:
+        UsageError: an argument holds some.
+
+    """
+    for argument in arguments:
+        if any("\ud800" <= character <= "\udfff" for character in argument) and not Path(argument).exists():
+            raise UsageError("an argument is no text", found=ascii(argument), expected="UTF-8")
+
+
 def main() -> None:
     """Run the command line; every error of ours ends as one readable text and its exit code."""
     try:
+        _require_text(sys.argv[1:])
         sys.exit(app(standalone_mode=False))
     except ProofbookError as error:
-        print(error, file=sys.stderr)
+        from checks.site.words import harmless
+
+        # What was found may be anything that stood in a file, or that a server answered.
+        print(harmless(str(error)), file=sys.stderr)
         sys.exit(error.exit_code)
     except _WRONG_CALL as error:
         error.show()

@@ -17,10 +17,11 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]], styles: 
 
     Args:
         headings: one a column.
-        rows: one text a column; a text is data and never markup.
+        rows: one text a column; a text is data and never markup, nor anything else that a terminal would obey.
         styles: the style of a row's first text, by that text; used on a terminal only.
 
     """
+    rows = [[_inert(text) for text in row] for row in rows]
     target = console()
     if not target.is_terminal:
         widths = [max(len(row[at]) for row in (headings, *rows)) for at in range(len(headings))]
@@ -45,3 +46,10 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]], styles: 
     for first, *rest in rows:
         table.add_row(Text(first, styles.get(first, "")), *(Text(text) for text in rest))
     target.print(table)
+
+
+def _inert(text: str) -> str:
+    """The text on one line, its indentation kept."""
+    from checks.journal.formats import inert
+
+    return " " * (len(text) - len(text.lstrip(" "))) + inert(text)
