@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from html import escape
 from itertools import groupby
 from typing import TYPE_CHECKING
 
 from checks.catalogue.requirements import Cover, Covered, Home, HomeKind, coverage
 from checks.site import live
+from checks.site.words import letters
 
 if TYPE_CHECKING:
     from checks.catalogue import Catalogue
@@ -51,7 +51,7 @@ def _overview(catalogue: Catalogue, covered: Mapping[str, Sequence[Covered]]) ->
     everything = [row for rows in covered.values() for row in rows]
     lines = [
         *_head("Coverage"),
-        f'<p class="pb-lead">{escape(_counted(everything))}</p>',
+        f'<p class="pb-lead">{letters(_counted(everything))}</p>',
         "",
         _legend(),
         "",
@@ -61,7 +61,7 @@ def _overview(catalogue: Catalogue, covered: Mapping[str, Sequence[Covered]]) ->
     ]
     for system, rows in covered.items():
         counts = Counter(row.cover for row in rows)
-        name = f'<a href="systems/{system}/coverage.html">{escape(catalogue.system(system).title)}</a>'
+        name = f'<a href="systems/{system}/coverage.html">{letters(catalogue.system(system).title)}</a>'
         cells = "".join(f'<td class="pb-num">{counts[cover] or "-"}</td>' for cover in Cover)
         lines.append(f'<tr><td>{name}</td><td class="pb-num">{len(rows)}</td>{cells}</tr>')
     return "\n".join([*lines, "</tbody></table></div>", ""])
@@ -70,9 +70,9 @@ def _overview(catalogue: Catalogue, covered: Mapping[str, Sequence[Covered]]) ->
 def _system_page(title: str, system: str, rows: Sequence[Covered]) -> str:
     lines = [
         *_head("Coverage"),
-        f'<p class="pb-path"><a href="index.html">{escape(title)}</a></p>',
+        f'<p class="pb-path"><a href="index.html">{letters(title)}</a></p>',
         "",
-        f'<p class="pb-lead">{escape(_counted(rows))}</p>',
+        f'<p class="pb-lead">{letters(_counted(rows))}</p>',
         "",
         _legend(),
         "",
@@ -93,13 +93,13 @@ def _table(system: str, rows: Sequence[Covered], *, anchored: bool) -> Iterator[
     )
     for row in rows:
         asked = row.requirement
-        anchor = f' id="{escape(asked.name)}"' if anchored else ""
-        name = escape(asked.name.removeprefix(f"{system}."))
-        notes = "".join(f'<br><span class="pb-soft">{escape(text)}</span>' for text in (asked.gap, asked.note) if text)
+        anchor = f' id="{letters(asked.name)}"' if anchored else ""
+        name = letters(asked.name.removeprefix(f"{system}."))
+        notes = "".join(f'<br><span class="pb-soft">{letters(text)}</span>' for text in (asked.gap, asked.note) if text)
         tone, word, _ = _SAID[row.cover]
         homes = "<br>".join(_home(home) for home in row.homes) or '<span class="pb-soft">nowhere</span>'
         yield (
-            f"<tr{anchor}><td>{escape(asked.asks)}{notes}<br><code>{name}</code></td>"
+            f"<tr{anchor}><td>{letters(asked.asks)}{notes}<br><code>{name}</code></td>"
             f'<td>{homes}</td><td><span class="pb-cover pb-cover-{tone}">{word}</span></td></tr>'
         )
     yield "</tbody></table></div>"
@@ -107,7 +107,7 @@ def _table(system: str, rows: Sequence[Covered], *, anchored: bool) -> Iterator[
 
 
 def _home(home: Home) -> str:
-    title = escape(home.title)
+    title = letters(home.title)
     name = home.slug.partition("/")[2]
     match home.kind:
         case HomeKind.METRIC:
@@ -116,7 +116,7 @@ def _home(home: Home) -> str:
             return f'<a href="runbooks/{name}.html">{title}</a>'
         case HomeKind.PAGE:
             file = home.path.rsplit("/", 1)[-1].removesuffix(".md")
-            return f'<a href="{escape(file)}.html">{title}</a>'
+            return f'<a href="{letters(file)}.html">{title}</a>'
 
 
 def _legend() -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from markupsafe import Markup
 
 from checks.judge import format_value
+from checks.site import words
 from checks.site.facts import bound
 from checks.site.plotting import SPANS
 
@@ -51,7 +52,7 @@ def spark(facts: Facts, metric: Metric) -> Markup:
     ]
     drawn.append(Markup('<path d="M{}"/>').format(path) if len(points) > 1 else Markup())
     drawn.append(Markup('<circle cx="{}" cy="{}" r="2"/>').format(x(points[-1][0]), y(points[-1][1])))
-    said = f"{metric.title}, 24 hours: lowest {_said(lowest, metric)}, highest {_said(highest, metric)}"
+    said = f"{words.harmless(metric.title)}, 24 hours: lowest {_said(lowest, metric)}, highest {_said(highest, metric)}"
     return Markup('<svg class="pb-spark" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
         _WIDTH, _HEIGHT, said, Markup().join(drawn)
     )

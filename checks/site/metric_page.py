@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from html import escape
 from typing import TYPE_CHECKING
 
 from checks.site import declared, live, words
+from checks.site.words import letters
 
 if TYPE_CHECKING:
     from checks.catalogue import Catalogue
@@ -32,13 +32,13 @@ def metric_page(metric: Metric, catalogue: Catalogue) -> str:
     system = catalogue.system(metric.system)
     lines = [
         "---",
-        f"title: {json.dumps(escape(metric.title, quote=False))}",
+        f"title: {json.dumps(letters(metric.title, quote=False))}",
         "render_macros: false",
         "hide: [navigation]",
         "---",
     ]
-    path = f'<p class="pb-path"><a href="../index.html">{escape(system.title)}</a> / {escape(metric.group)}</p>'
-    lead = f'<p class="pb-lead">{escape(metric.meaning)}</p>' if metric.meaning else ""
+    path = f'<p class="pb-path"><a href="../index.html">{letters(system.title)}</a> / {letters(metric.group)}</p>'
+    lead = f'<p class="pb-lead">{letters(metric.meaning)}</p>' if metric.meaning else ""
     about = [path, live.block("metric", metric.slug), lead, _facts(metric, catalogue)]
     lines += ["", "<section data-search-exclude>", *about, "</section>"]
     lines += ["", f"## Over time {_UNSEARCHED}", "", live.block("plots", metric.slug)]
@@ -52,21 +52,21 @@ def _facts(metric: Metric, catalogue: Catalogue) -> str:
     follow = catalogue.runbooks.get(metric.runbook or "")
     rows = [
         ("When it is broken", f"follow {_links([follow])}" if follow else "no runbook is named"),
-        ("Priority", escape(metric.priority or "none is named")),
-        ("Unit", escape(metric.unit or "a plain count")),
+        ("Priority", letters(metric.priority or "none is named")),
+        ("Unit", letters(metric.unit or "a plain count")),
         ("Measured", f"every {words.span(metric.every)}" if metric.every else "whenever its runbook runs"),
         ("Speaks for", words.span(metric.fresh_for) if metric.fresh_for else "as long as its runbook says"),
-        ("Name", f"<code>{escape(metric.slug)}</code>"),
+        ("Name", f"<code>{letters(metric.slug)}</code>"),
     ]
     listed = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in rows)
     if metric.source:
-        fulfilled = " ".join(f"<code>{escape(row)}</code>" for row in metric.source)
+        fulfilled = " ".join(f"<code>{letters(row)}</code>" for row in metric.source)
         listed += f'<div class="pb-fact-long"><dt>Fulfils</dt><dd>{fulfilled}</dd></div>'
     return f'<dl class="pb-facts">{listed}</dl>'
 
 
 def _limits(metric: Metric) -> list[str]:
-    rows = [(name, escape(said), f"<code>{escape(text)}</code>") for name, said, text in declared.judged(metric)]
+    rows = [(name, letters(said), f"<code>{letters(text)}</code>") for name, said, text in declared.judged(metric)]
     table = _table(("Status", "When", "As written"), rows)
     notes = []
     if usual := declared.usual(metric):
@@ -76,28 +76,28 @@ def _limits(metric: Metric) -> list[str]:
     if metric.stay:
         notes.append(f"Once it enters a status it stays there for {words.span(metric.stay)} at least.")
     notes.append("What could not be measured is unknown, never ok.")
-    return [table, "", f"<p>{escape(' '.join(notes))}</p>"]
+    return [table, "", f"<p>{letters(' '.join(notes))}</p>"]
 
 
 def _measuring(metric: Metric, catalogue: Catalogue) -> list[str]:
     kind = str(metric.probe["kind"])
-    lines = [f"<p>By the probe <code>{escape(kind)}</code>: {escape(_lowered(declared.probe_in_words(metric)))}</p>"]
+    lines = [f"<p>By the probe <code>{letters(kind)}</code>: {letters(_lowered(declared.probe_in_words(metric)))}</p>"]
     books = declared.measured_by(metric, catalogue)
     by = f"Checked by {_links(books)}." if books else "No runbook names it in a check, so nothing measures it yet."
     lines += ["", f"<p>{by}</p>"]
     if options := declared.probe_options(metric):
-        rows = [(f"<code>{escape(name)}</code>", f"<code>{escape(value)}</code>") for name, value in options]
+        rows = [(f"<code>{letters(name)}</code>", f"<code>{letters(value)}</code>") for name, value in options]
         lines += ["", _table(("Option", "Declared"), rows)]
     if settings := declared.settings_of(metric, catalogue.system(metric.system)):
         said = {one.name: "; ".join(f"{environment}: {origin}" for environment, origin in one.origins) for one in settings}
-        cells = [(f"<code>{escape(name)}</code>", escape(text)) for name, text in said.items()]
+        cells = [(f"<code>{letters(name)}</code>", letters(text)) for name, text in said.items()]
         lines += ["", "<p>Names in braces are settings of the environment. Where each of them comes from:</p>"]
         lines += ["", _table(("Setting", "Filled from"), cells)]
     return lines
 
 
 def _links(books: Iterable[Runbook]) -> str:
-    return ", ".join(f'<a href="../runbooks/{escape(book.name)}.html">{escape(book.title)}</a>' for book in books)
+    return ", ".join(f'<a href="../runbooks/{letters(book.name)}.html">{letters(book.title)}</a>' for book in books)
 
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 from checks.site import skeleton
+from checks.site.words import letters
 
 if TYPE_CHECKING:
     from checks.catalogue import Catalogue
@@ -37,7 +37,7 @@ def build(catalogue: Catalogue, pages: Iterable[str]) -> list[Any]:
     left = list(pages)
     nav: list[Any] = [{"Home": "index.md"}] if "index.md" in left else []
     systems = [
-        {escape(system.title, quote=False): section}
+        {letters(system.title, quote=False): section}
         for system in catalogue.systems.values()
         if (section := _system_section(catalogue, system.name, left))
     ]
@@ -57,7 +57,7 @@ def _system_section(catalogue: Catalogue, system: str, pages: list[str]) -> list
     inside = [path.removeprefix(folder) for path in pages if path.startswith(folder)]
     section: list[Any] = [{title: folder + name} for name, title in _SYSTEM_PAGES.items() if name in inside]
     section += [folder + name for name in sorted(inside) if name not in _SYSTEM_PAGES and not name.startswith(_LINKED)]
-    runbooks = [{escape(runbook.title, quote=False): skeleton.page_of(runbook)} for runbook in catalogue.runbooks_of(system)]
+    runbooks = [{letters(runbook.title, quote=False): skeleton.page_of(runbook)} for runbook in catalogue.runbooks_of(system)]
     return [*section, {"Runbooks": runbooks}] if runbooks else section
 
 

@@ -115,7 +115,7 @@ def _plot(facts: Facts, metric: Metric, span: PlotSpan) -> Plot:
     said = f"lowest {_said(lowest, metric)}, highest {_said(highest, metric)}, measured {count:,} time{'' if count == 1 else 's'}"
     drawing = Markup(
         '<svg class="pb-plot" viewBox="0 0 {:g} {:g}" preserveAspectRatio="none" role="img" aria-label="{}">{}</svg>'
-    ).format(_WIDTH, _HEIGHT, f"{metric.title}, {span.title.lower()}: {said}", Markup().join(drawn))
+    ).format(_WIDTH, _HEIGHT, f"{words.harmless(metric.title)}, {span.title.lower()}: {said}", Markup().join(drawn))
     named = tuple(dict.fromkeys((line.status, line.text) for line in lines))
     return Plot(
         span, drawing, _said(high, metric), _said(low, metric), start, start + span.length / 2, end, said, named, happened

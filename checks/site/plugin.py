@@ -14,7 +14,7 @@ from mkdocs.structure.files import File, InclusionLevel
 
 from checks import catalogue
 from checks.errors import ProofbookError
-from checks.site import coverage_page, metric_page, navigation, own_files, page_cache, redirects, settled, skeleton
+from checks.site import coverage_page, metric_page, navigation, own_files, page_cache, prose, redirects, settled, skeleton
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -106,8 +106,8 @@ class ProofbookPlugin(BasePlugin[ProofbookConfig]):  # type: ignore[no-untyped-c
         return files
 
     def on_page_content(self, html: str, *, page: Page, **_: Any) -> str:
-        """Make a card of each step of a generated page."""
-        return skeleton.wrap_steps(html) if page.file.generated_by else html
+        """Make a card of each step of a generated page, and take out of every page what would act."""
+        return prose.inert(skeleton.wrap_steps(html) if page.file.generated_by else html)
 
     @event_priority(-100)  # when no other plugin will move a page any more
     def on_nav(self, nav: Navigation, *, files: Files, **_: Any) -> Navigation:
@@ -117,12 +117,19 @@ class ProofbookPlugin(BasePlugin[ProofbookConfig]):  # type: ignore[no-untyped-c
             self._cache.files_are(files)
         return nav
 
+    @event_priority(100)  # before macros are run, which would run those in a title, too
+    def _named(self, /, markdown: str, *, page: Page, **_: Any) -> str:
+        prose.name(page)
+        return prose.seen(markdown)
+
     @event_priority(-100)  # after macros have been run
-    def on_page_markdown(self, markdown: str, *, page: Page, **_: Any) -> str:
+    def _known(self, /, markdown: str, *, page: Page, **_: Any) -> str:
         """Spare MkDocs a page that it has rendered before."""
         if self._cache:
             self._cache.markdown(markdown, page)
         return markdown
+
+    on_page_markdown = CombinedEvent(_named, _known)
 
     def on_env(self, env: Environment, *, files: Files, **_: Any) -> Environment:
         """Spare the theme the pages that it has rendered before."""

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import json
 import re
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 from checks.catalogue import notebook
 from checks.model import Runbook, RunbookKind, Step, StepClass
 from checks.site import live, words
+from checks.site.words import letters
 
 if TYPE_CHECKING:
     from checks.catalogue import Catalogue
@@ -48,13 +48,13 @@ def runbook_page(runbook: Runbook, catalogue: Catalogue) -> str:
     """
     cells = notebook.read(runbook)
     steps = notebook.steps(cells)
-    title = escape(runbook.title, quote=False)
+    title = letters(runbook.title, quote=False)
     # mkdocs-macros would take `{{ }}` in a runbook's own code for a macro.
     head = ["---", f"title: {json.dumps(title)}", "render_macros: false", "---", ""]
     body = [
         live.block("run", runbook.slug),
         "",
-        f'<p class="pb-lead">{escape(runbook.summary)}</p>',
+        f'<p class="pb-lead">{letters(runbook.summary)}</p>',
         "",
         _facts(runbook, catalogue),
         "",
@@ -86,17 +86,17 @@ def _facts(runbook: Runbook, catalogue: Catalogue) -> str:
     system = catalogue.systems.get(runbook.system)
     environments = runbook.environments or (tuple(system.environments) if system else ())
     rows = [
-        ("Kind", escape(_MEANING[runbook.kind])),
-        ("Runs", escape(words.schedule(runbook.schedule))),
-        ("Speaks for", escape(words.span(runbook.fresh_for))),
-        ("Deadline", escape(words.span(runbook.deadline))),
-        ("Time budget", escape(words.span(runbook.time_budget)) if runbook.time_budget else ""),
-        ("Environments", escape(", ".join(environments))),
-        ("Owner", escape(runbook.owner)),
+        ("Kind", letters(_MEANING[runbook.kind])),
+        ("Runs", letters(words.schedule(runbook.schedule))),
+        ("Speaks for", letters(words.span(runbook.fresh_for))),
+        ("Deadline", letters(words.span(runbook.deadline))),
+        ("Time budget", letters(words.span(runbook.time_budget)) if runbook.time_budget else ""),
+        ("Environments", letters(", ".join(environments))),
+        ("Owner", letters(runbook.owner)),
     ]
     listed = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in rows if value)
     if runbook.source:
-        fulfilled = " ".join(f"<code>{escape(row)}</code>" for row in runbook.source)
+        fulfilled = " ".join(f"<code>{letters(row)}</code>" for row in runbook.source)
         listed += f'<div class="pb-fact-long"><dt>Fulfils</dt><dd>{fulfilled}</dd></div>'
     return f'<dl class="pb-facts">{listed}</dl>'
 
@@ -116,18 +116,18 @@ def _operate(runbook: Runbook, steps: tuple[Step, ...]) -> list[str]:
         commands = [run, operate]
     lines = ["## Operate", "", said, "", "```bash", commands[0], "```", "", "```bash", commands[1], "```", ""]
     if runbook.parameters:
-        lines += ["| Parameter | Type | Default | Allowed | What it is |", "| --- | --- | --- | --- | --- |"]
-        for name, parameter in runbook.parameters.items():
-            row = (
-                f"<code>{escape(name)}</code>",
-                parameter.type,
-                _default(parameter.default),
-                words.allowed(parameter),
-                parameter.help,
-            )
-            lines.append("| " + " | ".join([row[0], *(_in_a_table(text) for text in row[1:])]) + " |")
-        lines.append("")
+        lines += [_parameters(runbook), ""]
     return lines
+
+
+def _parameters(runbook: Runbook) -> str:
+    head = "".join(f"<th>{name}</th>" for name in ("Parameter", "Type", "Default", "Allowed", "What it is"))
+    rows = [
+        (f"<code>{name}</code>", *map(letters, (one.type, _default(one.default), words.allowed(one), one.help)))
+        for name, one in runbook.parameters.items()
+    ]
+    body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def _preface(step: Step, cells: Any) -> list[str]:
@@ -182,8 +182,6 @@ def _default(value: object) -> str:
 def _shell_word(value: object) -> str:
     import shlex
 
-    return shlex.quote("VALUE" if value is None else str(value).lower() if isinstance(value, bool) else str(value))
-
-
-def _in_a_table(text: str) -> str:
-    return escape(" ".join(text.split())).replace("|", "&#124;")
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    # A line that ends within the command would end the block that it stands in.
+    return shlex.quote(text if value is not None and text.isprintable() else "VALUE")

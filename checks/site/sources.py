@@ -31,6 +31,7 @@ _BUILDERS = (
     "jinja2",
     "jupytext",
     "nbformat",
+    "nh3",
 )
 _PLUGINS = frozenset({"search", "offline", "macros", "proofbook", "tags", "meta", "redirects", "minify"})
 """Plugins whose pages follow from the project's files alone."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from datetime import datetime, timedelta, tzinfo
+from html import escape
 
 from checks.model import Cron, Parameter
 
@@ -24,10 +25,12 @@ def harmless(text: str) -> str:
     Terminal colours vanish; a carriage return rewrites its line as a terminal would; other such characters are
     shown by their number, so that nothing hides.
     """
+    if text.isascii() and text.isprintable():
+        return text
     text = _ESCAPE_SEQUENCE.sub("", text).replace("\r\n", "\n")
     if "\r" in text:
         text = "\n".join(line.rstrip("\r").rsplit("\r", 1)[-1] for line in text.split("\n"))
-    return "".join(_shown(character) for character in text) if not (text.isascii() and text.isprintable()) else text
+    return "".join(_shown(character) for character in text)
 
 
 def _shown(character: str) -> str:
@@ -132,3 +135,16 @@ def allowed(parameter: Parameter) -> str:
     if low is not None:
         return f"at least {low:g}"
     return f"at most {high:g}" if high is not None else "any"
+
+
+def letters(text: str, *, quote: bool = True) -> str:
+    """A text that somebody typed, as HTML that shows it letter by letter; on one line, where Markdown finds nothing in it.
+
+    It stands within a tag of ours, as in ``<p>…</p>``, on a page whose macros are not run.
+
+    Args:
+        text: what was typed.
+        quote: whether quotation marks are escaped, too, as an attribute needs.
+
+    """
+    return escape(" ".join(harmless(text).split()), quote)

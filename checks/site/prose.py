@@ -1,0 +1,108 @@
+"""What people wrote in Markdown, as HTML in which nothing acts: no script, no handler, no address that is a program.
+
+Authors are trusted with words, tables, pictures and layout. A page that they paste into their Markdown is not.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import MutableMapping
+from html import unescape
+from typing import TYPE_CHECKING, Any
+
+import nh3
+
+from checks.site.words import letters
+
+if TYPE_CHECKING:
+    from mkdocs.structure.pages import Page
+
+_TAGS = frozenset(
+    re.findall(
+        r"\w+",
+        """
+        a abbr article aside audio b bdi bdo blockquote br button caption center cite code col colgroup dd del details dfn div dl
+        dt em figcaption figure footer h1 h2 h3 h4 h5 h6 header hgroup hr i img input ins kbd label li main mark meter nav ol p
+        picture pre progress q rp rt ruby s samp section small source span strong sub summary sup table tbody td tfoot th thead
+        time tr track tt u ul var video wbr
+        svg circle desc ellipse g line path polygon polyline rect text title tspan
+        """,
+    )
+)
+_SHAPES = ("svg", "circle", "ellipse", "g", "line", "path", "polygon", "polyline", "rect", "text", "tspan")
+_OF_SHAPES = frozenset(
+    re.findall(
+        r"\S+",
+        """
+        viewBox xmlns width height fill stroke stroke-width stroke-linecap stroke-linejoin stroke-dasharray fill-rule clip-rule d
+        x y x1 x2 y1 y2 cx cy r rx ry points transform opacity text-anchor font-size preserveAspectRatio focusable
+        """,
+    )
+)
+_ATTRIBUTES: dict[str, set[str]] = {
+    "*": {"class", "id", "title", "lang", "dir", "role", "hidden", "tabindex", "align", "name"},
+    "a": {"href", "hreflang", "target", "download"},
+    "audio": {"src", "controls", "loop", "muted", "preload"},
+    "button": {"type", "disabled"},
+    "col": {"span", "width"},
+    "colgroup": {"span", "width"},
+    "del": {"cite", "datetime"},
+    "details": {"open"},
+    "img": {"src", "alt", "width", "height", "loading", "decoding"},
+    "input": {"type", "checked", "disabled", "value"},
+    "ins": {"cite", "datetime"},
+    "label": {"for"},
+    "li": {"value"},
+    "meter": {"value", "min", "max", "low", "high", "optimum"},
+    "ol": {"start", "type", "reversed"},
+    "progress": {"value", "max"},
+    "q": {"cite"},
+    "source": {"src", "type", "media"},
+    "td": {"colspan", "rowspan", "headers", "valign"},
+    "th": {"colspan", "rowspan", "headers", "scope", "valign", "abbr"},
+    "time": {"datetime"},
+    "track": {"src", "kind", "srclang", "label", "default"},
+    "video": {"src", "controls", "loop", "muted", "preload", "poster", "width", "height"},
+    **{tag: set(_OF_SHAPES) for tag in _SHAPES},
+}
+_SCHEMES = {"http", "https", "mailto", "tel"}
+_UNSEEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""Controls, and what turns the order of a line; other marks of direction belong to words of some languages."""
+
+_ELSEWHERE = re.compile(
+    r'(<(?:audio|img|input|source|track|video)\b(?:[^>"]|"[^"]*")*?)'
+    r' (?:src|poster)="(?:https?:|[\s/\\]*[/\\]\s*[/\\])[^"]*"',
+    re.IGNORECASE,
+)
+"""What a reader's browser would ask another site for, in HTML as nh3 writes it."""
+
+
+def seen(text: str) -> str:
+    """The text with its controls, and the marks that turn the direction of a line, shown by their number."""
+    return _UNSEEN.sub(lambda mark: f"[U+{ord(mark.group()):04X}]", text)
+
+
+def inert(html: str) -> str:
+    """The HTML of a page's content without what would act.
+
+    Left out are scripts, styles, frames, forms, handlers, comments, addresses of another kind than http, https, mailto and tel,
+    and pictures that another site would be asked for. Controls, and marks that turn the direction of a line, are shown by their
+    number.
+
+    """
+    cleaned = nh3.clean(
+        seen(html),
+        tags=set(_TAGS),
+        attributes=_ATTRIBUTES,
+        url_schemes=_SCHEMES,
+        generic_attribute_prefixes={"aria-", "data-"},
+        link_rel=None,
+    )
+    return _ELSEWHERE.sub(r"\1", _ELSEWHERE.sub(r"\1", cleaned))
+
+
+def name(page: Page) -> None:
+    """Make letters of the title that a page's front matter gives: the theme takes it for HTML, macros for a template."""
+    meta: MutableMapping[str, Any] = page.meta
+    if meta.get("title") is not None:
+        meta["title"] = letters(unescape(str(meta["title"])), quote=False).replace("{", "&#123;")
