@@ -36,7 +36,7 @@ def publish(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the tests; those that need a server or a browser that is not here skip, and say so."""
     _install(session, "dev")
-    session.run("pytest", "-n", "4", "--dist", "loadscope", "--durations", "20", *_rest(session))
+    session.run("pytest", "-n", "4", "--dist", "loadscope", "--no-loadscope-reorder", "--durations", "20", *_rest(session))
 
 
 @nox.session

@@ -32,9 +32,12 @@ SWITCHES = [
 ]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Debian's Chromium; without it the tests skip, or fail where PROOFBOOK_REQUIRE_SERVICES=1 asks for it."""
+    """Debian's Chromium; without it the tests skip, or fail where PROOFBOOK_REQUIRE_SERVICES=1 asks for it.
+
+    It goes with its module: while it lives, an event loop runs in this thread, and no other test here could start one.
+    """
     chromium = shutil.which("chromium")
     if chromium is None:
         if os.environ.get("PROOFBOOK_REQUIRE_SERVICES") == "1":

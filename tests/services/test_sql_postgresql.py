@@ -62,7 +62,8 @@ def seen_by(url: str, **options: Any) -> Observation:
 def probes_at_work(connection: psycopg.Connection[Any]) -> int:
     """How many sessions of ours the server still has."""
     found = -1
-    for _ in range(40):
+    for _ in range(100):
+        connection.execute("SELECT pg_stat_clear_snapshot()")  # within a transaction the server would repeat its first answer
         found = len(connection.execute("SELECT pid FROM pg_stat_activity WHERE application_name = 'proofbook'").fetchall())
         if found == 0:
             break
