@@ -23,6 +23,9 @@ from checks.limits import Limit as Limit
 from checks.limits import Operator as Operator
 from checks.limits import Series as Series
 from checks.limits import Span as Span
+from checks.times import CatchUp as CatchUp
+from checks.times import Cron as Cron
+from checks.times import Overlap as Overlap
 
 
 class Status(Enum):
@@ -235,38 +238,6 @@ class Parameter:
     maximum: float | None = None
     choices: tuple[str, ...] = ()
     help: str = ""
-
-
-class CatchUp(Enum):
-    """What becomes of the times that nobody was there for."""
-
-    LAST = "last"
-    SKIP = "skip"
-    ALL = "all"
-
-
-class Overlap(Enum):
-    """What becomes of a run whose time comes while the one before still runs."""
-
-    WAIT = "wait"
-    SKIP = "skip"
-    ALLOW = "allow"
-
-
-@dataclass(frozen=True, slots=True)
-class Cron:
-    """When a runbook is due: five cron fields, read in a time zone of the IANA database.
-
-    Attributes:
-        catch_up: which missed times are made up for: the last of them, none, or every one, the oldest first.
-        overlap: whether a run waits for the one before, is left out, or runs beside it.
-
-    """
-
-    expression: str
-    timezone: str = "UTC"
-    catch_up: CatchUp = CatchUp.LAST
-    overlap: Overlap = Overlap.WAIT
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,7 @@ def test_what_is_broken_is_one_search_from_home(browser: Browser, everything: Pa
         reader.page.keyboard.type("error rate")
         found = reader.page.locator(".md-search-result__link[href*='metrics/error-rate.html']").first
         found.wait_for(state="attached")
+        assert "Error rate" in (found.text_content() or "")
 
 
 @pytest.mark.parametrize("address", ["index.html", "systems/shop/report.html", "systems/shop/runbooks/morning.html"])

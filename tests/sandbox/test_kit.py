@@ -38,6 +38,7 @@ def test_traffic_goes_on_steadily(service: Example) -> None:
     before = service.window.total
 
     eventually(lambda: service.window.total >= before + 20, within=5)
+    assert service.window.total >= before + 20
 
 
 def test_a_fault_changes_what_is_served(service: Example) -> None:

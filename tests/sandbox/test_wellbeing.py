@@ -88,6 +88,7 @@ def test_slow_answers_really_take_long(service: Wellbeing) -> None:
     service.faults.add("slow")
 
     eventually(lambda: get(service, "/metrics")["p95_response_time"] > 2000, within=40)
+    assert get(service, "/metrics")["error_rate"] < 10  # slow, and not failing
 
 
 def test_dumps_that_break_off_are_small_and_counted_as_missed(service: Wellbeing) -> None:
@@ -120,6 +121,7 @@ def test_a_cache_that_keeps_nothing_misses(service: Wellbeing) -> None:
     service.faults.add("cache")
 
     eventually(lambda: get(service, "/api/v1/cache/stats")["hit_rate"] < 80, within=30)
+    assert get(service, "/api/v1/cache/stats")["hit_rate"] < 80
 
 
 def test_an_attack_is_stored_and_a_blocked_address_is_turned_away(service: Wellbeing) -> None:
@@ -155,6 +157,8 @@ def test_a_failing_job_writes_error_lines(service: Wellbeing) -> None:
     service.faults.add("log")
 
     eventually(lambda: service.log.path.read_text(encoding="utf-8").count("was not sent") >= 3, within=10)
+    lines = [line for line in service.log.path.read_text(encoding="utf-8").splitlines() if "was not sent" in line]
+    assert {json.loads(line)["level"] for line in lines} == {"ERROR"}
 
 
 def test_a_dead_api_answers_nothing_but_503(service: Wellbeing) -> None:
