@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from checks.catalogue import _front_matter, _yaml
 from checks.errors import CatalogueErrors, DataError, Place
+from checks.model import RunbookKind
 
 if TYPE_CHECKING:
     from checks.catalogue._load import Catalogue
@@ -44,6 +45,7 @@ class Cover(StrEnum):
     """How far a requirement is met by what the project holds."""
 
     MEASURED = "measured"
+    OPERATED = "operated"
     TOLD = "told"
     BY_HAND = "by hand"
     ONLY_TOLD = "only told"
@@ -55,6 +57,7 @@ class HomeKind(StrEnum):
 
     METRIC = "metric"
     RUNBOOK = "runbook"
+    PROCEDURE = "procedure"
     PAGE = "page"
 
 
@@ -101,8 +104,10 @@ class Covered:
             return Cover.GAP
         if self.requirement.proof is not Proven.MEASURED:
             return Cover.TOLD if self.requirement.proof is Proven.TOLD else Cover.BY_HAND
-        measured = any(home.kind is not HomeKind.PAGE for home in self.homes)
-        return Cover.MEASURED if measured else Cover.ONLY_TOLD
+        kinds = {home.kind for home in self.homes}
+        if kinds & {HomeKind.METRIC, HomeKind.RUNBOOK}:
+            return Cover.MEASURED
+        return Cover.OPERATED if HomeKind.PROCEDURE in kinds else Cover.ONLY_TOLD
 
 
 class _Row(BaseModel):
@@ -210,7 +215,8 @@ def _homes(system: System, catalogue: Catalogue) -> Iterator[tuple[Home, tuple[s
     for metric in system.metrics.values():
         yield Home(HomeKind.METRIC, metric.slug, metric.title), metric.source
     for runbook in catalogue.runbooks_of(system.name):
-        yield Home(HomeKind.RUNBOOK, runbook.slug, runbook.title), runbook.source
+        kind = HomeKind.PROCEDURE if runbook.kind is RunbookKind.PROCEDURE else HomeKind.RUNBOOK
+        yield Home(kind, runbook.slug, runbook.title), runbook.source
     docs = catalogue.root / "docs"
     for path in sorted(system.path.parent.glob("*.md")):
         title, named = _page(path)

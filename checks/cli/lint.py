@@ -79,8 +79,10 @@ def lint(
 def _lint(loaded: Catalogue, environment: str, with_journal: bool | None, shown: Format) -> None:
     from checks.catalogue import gaps
     from checks.catalogue.fail_open import Severity, find
+    from checks.catalogue.requirements import coverage
     from checks.errors import CatalogueErrors
 
+    coverage(loaded)
     open_, found = gaps.find(loaded), find(loaded)
     if with_journal is not False:
         found += _in_history(loaded, environment, asked=with_journal is True)

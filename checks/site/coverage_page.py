@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 PAGE = "coverage.md"
 _SAID = {
-    Cover.MEASURED: ("ok", "measured", "a check or a runbook proves it, each time it runs"),
+    Cover.MEASURED: ("ok", "measured", "a check or a report proves it, each time it runs"),
+    Cover.OPERATED: ("soft", "operated", "an operator does it by a procedure; each walk is journaled"),
     Cover.TOLD: ("ok", "told", "it asks for words, and a page has them"),
     Cover.BY_HAND: ("soft", "by hand", "only people can do it; a page or a step asks them to"),
     Cover.ONLY_TOLD: ("warning", "only told", "it could be measured, and a page only speaks of it"),
@@ -112,7 +113,7 @@ def _home(home: Home) -> str:
     match home.kind:
         case HomeKind.METRIC:
             return f'<a href="metrics/{name}.html">{title}</a> {live.inline("value", home.slug)}'
-        case HomeKind.RUNBOOK:
+        case HomeKind.RUNBOOK | HomeKind.PROCEDURE:
             return f'<a href="runbooks/{name}.html">{title}</a>'
         case HomeKind.PAGE:
             file = home.path.rsplit("/", 1)[-1].removesuffix(".md")

@@ -85,3 +85,14 @@ def test_a_plan_that_is_wrong_is_told_where(tmp_path: Path, rows: str, page: str
     with pytest.raises(CatalogueErrors) as refused:
         coverage(loaded)
     assert told in str(refused.value)
+
+
+@pytest.mark.parametrize(("kind", "cover"), [("check", Cover.MEASURED), ("procedure", Cover.OPERATED)])
+def test_what_only_an_operator_does_is_not_called_measured(tmp_path: Path, kind: str, cover: Cover) -> None:
+    """A runbook that runs by itself measures; a procedure waits for somebody to walk it."""
+    project(tmp_path)
+    book = tmp_path / "notebooks" / "shop" / "roof.md"
+    book.parent.mkdir(parents=True)
+    book.write_text(f"---\ntitle: Roof\nsystem: shop\nkind: {kind}\nsummary: Look up.\nsource: [shop.roof]\n---\n\n## 1. Look\n")
+    found = {row.requirement.name: row.cover for row in coverage(catalogue.load(tmp_path))["shop"]}
+    assert found["shop.roof"] is cover
