@@ -9,7 +9,7 @@ from markupsafe import Markup
 from checks.judge import format_value
 from checks.site import words
 from checks.site.facts import bound
-from checks.site.plotting import SPANS
+from checks.site.history import SPANS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from checks.model import Result, Run
 from checks.site.lazily import Lazily
-from checks.site.plotting import SPANS
 
 if TYPE_CHECKING:
     from checks.catalogue import Catalogue
@@ -21,6 +20,23 @@ DAYS_COMPARED = 400
 """How far back reports compare: four quarters and the one that runs."""
 _FAILED_SHOWN = timedelta(days=30)
 _MOST_FAILED = 200
+
+
+@dataclass(frozen=True, slots=True)
+class PlotSpan:
+    """A span that is plotted, and the stretches of time that its values are summed up in."""
+
+    name: str
+    title: str
+    length: timedelta
+    width: timedelta
+
+
+SPANS = (
+    PlotSpan("day", "Last 24 hours", timedelta(hours=24), timedelta(minutes=10)),
+    PlotSpan("week", "Last 7 days", timedelta(days=7), timedelta(hours=1)),
+    PlotSpan("quarter", "Last 91 days", timedelta(days=91), timedelta(hours=12)),
+)
 
 
 @dataclass(frozen=True, slots=True)

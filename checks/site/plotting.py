@@ -14,6 +14,7 @@ from markupsafe import Markup, escape
 from checks.errors import DataError
 from checks.judge import TEXT_UNIT, drawn_bounds, format_value, parse_limit
 from checks.site import words
+from checks.site.history import SPANS, PlotSpan
 
 if TYPE_CHECKING:
     from checks.journal import Stretch
@@ -25,23 +26,6 @@ _REACH = 12.0
 """How far from a value a pointer may be."""
 _GAP = 3
 """A line is broken where nothing was measured for this many times the usual distance: nothing is drawn that was not measured."""
-
-
-@dataclass(frozen=True, slots=True)
-class PlotSpan:
-    """A span that is plotted, and the stretches of time that its values are summed up in."""
-
-    name: str
-    title: str
-    length: timedelta
-    width: timedelta
-
-
-SPANS = (
-    PlotSpan("day", "Last 24 hours", timedelta(hours=24), timedelta(minutes=10)),
-    PlotSpan("week", "Last 7 days", timedelta(days=7), timedelta(hours=1)),
-    PlotSpan("quarter", "Last 91 days", timedelta(days=91), timedelta(hours=12)),
-)
 
 
 @dataclass(frozen=True, slots=True)
