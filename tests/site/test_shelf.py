@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import current_thread
 
 import pytest
 
@@ -73,10 +74,11 @@ def test_a_folder_of_another_machine_is_left_alone(shelf: Shelf) -> None:
     assert not ours.exists()
 
 
-def test_a_number_is_claimed_once(tmp_path: Path) -> None:
-    """However many claim at the same time, each gets a number of its own."""
+def test_a_number_is_claimed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many machines claim at the same time, each gets a number of its own."""
     shelf = Shelf(tmp_path)
     shelf.home.mkdir(parents=True)
+    monkeypatch.setattr("checks.site.shelf._machine", lambda: current_thread().name)
 
     def claim(_: int) -> int:
         with shelf.building() as (number, aside):
