@@ -55,7 +55,7 @@ class Shelf:
 
     def numbers(self) -> list[int]:
         """The publications that are whole, the oldest first; a claimed number whose folder is empty is none yet."""
-        return sorted(int(path.name) for path in self._numbered() if any(path.iterdir()))
+        return sorted(int(path.name) for path in self._numbered() if _holds_something(path))
 
     def current(self) -> int | None:
         """The publication that readers see; ``None`` where there is none."""
@@ -184,7 +184,7 @@ class Shelf:
         for left in self.home.glob(f"{_BUILDING}*"):
             _, _, host = left.name.removeprefix(_BUILDING).partition("-")[2].partition("-")
             # No other publisher of this machine is at work; one of another machine may be.
-            if host in ("", _machine()) or time() - left.stat().st_mtime > _OTHERS.total_seconds():
+            if host in ("", _machine()) or _age(left) > _OTHERS:
                 shutil.rmtree(left, ignore_errors=True)
         for left in self.to.glob(f".{_CURRENT}-*"):
             left.unlink(missing_ok=True)
@@ -195,6 +195,21 @@ class Shelf:
 
     def _numbered(self) -> list[Path]:
         return [path for path in self.home.iterdir() if path.name.isdecimal()]
+
+
+def _holds_something(folder: Path) -> bool:
+    try:
+        return any(folder.iterdir())
+    except FileNotFoundError:  # another machine's publisher has just cleared it away
+        return False
+
+
+def _age(folder: Path) -> timedelta:
+    """How long nothing was put into a folder; none at all where it has just been put on the shelf."""
+    try:
+        return timedelta(seconds=time() - folder.stat().st_mtime)
+    except FileNotFoundError:
+        return timedelta()
 
 
 def _machine() -> str:
