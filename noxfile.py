@@ -17,6 +17,9 @@ nox.options.default_venv_backend = "uv|virtualenv"
 
 def _install(session: nox.Session, *groups: str) -> None:
     """Install the project from its locked requirements; with ``-- --newest``, from what a resolver finds today."""
+    # uv leaves compiling to the first import. Where nothing may be kept of that, each of the many programs that a session
+    # starts compiles all it imports anew, which takes longer than everything else that it does.
+    session.env["PYTHONDONTWRITEBYTECODE"] = ""
     if "--newest" in session.posargs:
         wanted = nox.project.dependency_groups(nox.project.load_toml("pyproject.toml"), *groups) if groups else ()
         session.install("-e", ".[postgresql]", *wanted)
