@@ -1,13 +1,12 @@
 """The stand-in of Console.ext: customers post notifications, workers really deliver them to a receiver of its own.
 
-`ConsoleExt` serves and judges who may do what; delivering lies in ``console_ext_delivery``, rows in
-``console_ext_store``, logs, backups and releases in the modules named so.
+`ConsoleExt` says who may do what and goes by its faults; the load balancer that it is reached through, delivering, accounts,
+logs, backups, releases and whom it talks to lie in the modules named so.
 """
 
 from __future__ import annotations
 
-import hmac
-import secrets
+import random
 import sqlite3
 import threading
 import time
@@ -16,38 +15,38 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import ClassVar
 
+from checks.sandbox.console_ext_accounts import Accounts
 from checks.sandbox.console_ext_backups import Backups
+from checks.sandbox.console_ext_balancer import Balancer
+from checks.sandbox.console_ext_ci import Pipeline
 from checks.sandbox.console_ext_delivery import Delivery
+from checks.sandbox.console_ext_faults import FAULTS, Following
 from checks.sandbox.console_ext_logs import CorrelatedLog, LogStore
+from checks.sandbox.console_ext_operators import Operators
+from checks.sandbox.console_ext_outside import Outside
+from checks.sandbox.console_ext_people import People
 from checks.sandbox.console_ext_repository import Releases
 from checks.sandbox.console_ext_resources import Resources
 from checks.sandbox.console_ext_source.rate_limit import Bucket
-from checks.sandbox.console_ext_store import CUSTOMERS, USERS, Ledger, api_key, password, password_hash, random_customer
-from checks.sandbox.kit import Answer, Call, Counted, Handler, HttpError, Job, Request, Route, Service
+from checks.sandbox.console_ext_store import CONNECTIONS, CUSTOMERS, USERS, Ledger, api_key, customers_in_turn, password
+from checks.sandbox.console_ext_upkeep import Configuration, Secrets, StatusPage, Volume, settings
+from checks.sandbox.kit import Answer, Call, Counted, Database, Handler, HttpError, Job, Request, Route, Service
+from checks.sandbox.kit_http import Server
+from checks.sandbox.kit_window import percentile
 
 _BURST, _PER_SECOND = 25, 3.0  # what each customer may post
-_TRIES, _LOCKED_FOR = 5, 60.0  # wrong passwords within a minute, and the seconds that an account is locked for then
 _CUT_SHORT = 40  # bytes that a full disk leaves of an archive
 _WINDOW = 60.0  # seconds; customers limited within it count as limited now
+_PADDING = "x" * 200_000  # what the fault `chatter` adds to each answer
+_SILENT = 5  # the customer that the fault `silence` keeps from sending
+_DEGRADED_ABOVE = 1.0  # percent of server errors above which the status page says so
 
 
 class ConsoleExt(Service):
-    """A notification service with API keys, rate limits, logins, deliveries, backups and releases."""
+    """A notification service with a load balancer, API keys, rate limits, accounts, deliveries, backups and releases."""
 
     name = "console-ext"
-    FAULTS: ClassVar[dict[str, str]] = {
-        "errors": "Every second notification that is posted makes the renderer raise; the API answers 500.",
-        "slow": "Every second request waits 0.9 s longer before it is answered.",
-        "delivery": "The receiver refuses every delivery with status 503; notifications fail after three attempts.",
-        "database": "The database's file is gone, until it is healed or a restored one takes its place.",
-        "backups": "The backup volume is full: every full backup and segment is cut off after a few bytes.",
-        "backups-stopped": "No backup and no segment is made any more; shows when the newest is 15 minutes old.",
-        "brute-force": "Someone tries passwords for one account, several a second, until the guard locks it.",
-        "debug-logging": "The log level is DEBUG, and such lines are written.",
-        "rate-limit": "One customer posts far more than its limit allows; the rest is refused with 429.",
-        "correlation": "The worker gives each delivery an id of its own instead of the request's.",
-        "release": "A new version is tagged and pushed, without changelog entry and without deployment.",
-    }
+    FAULTS: ClassVar[dict[str, str]] = FAULTS
     rate = 7.0
 
     def __init__(self, folder: Path) -> None:
@@ -61,80 +60,132 @@ class ConsoleExt(Service):
         self.log = self.access = self.lines = CorrelatedLog(folder / "log" / "console-ext.jsonl", self.store)
         self.kept = Backups(self.ledger, self.backups)
         self.delivery = Delivery(self.ledger, self.lines, self.faults)
-        self.resources = Resources()
-        self.held = threading.Event()
-        self._changing = threading.Lock()
+        self.accounts = Accounts(self.ledger, self.lines, self.faults)
+        self.balancer = Balancer(self._open_backend, self.lines, self.faults)
+        self.outside = Outside(Database(folder / "tracker.db"), self.faults)
+        self.resources = Resources(self.ledger.path, CONNECTIONS)
+        self.secrets = Secrets(folder / "secrets")
+        self.configuration = Configuration(folder / "config", self.backups / "config", self.faults)
+        self.page = StatusPage(folder / "status-page.json", self.faults, self._state)
+        self.volume = Volume(folder, self.faults)
+        self.changing = threading.Lock()
         self._customers = {api_key(number): number for number in range(1, CUSTOMERS + 1)}
         self._buckets = {number: Bucket(_BURST, _PER_SECOND, time.monotonic) for number in self._customers.values()}
         self._limited: dict[int, float] = {}
-        self._refused_at: dict[str, deque[float]] = {}
-        self._locked_until: dict[str, float] = {}
         self._recent: deque[int] = deque([1], maxlen=50)
-        self._broken: frozenset[str] = frozenset()
+        self._next_customer = customers_in_turn(random.Random())
 
     def setup(self) -> None:
-        """Create rows and repository, replay the history that retention needs, and open the receiver."""
+        """Create rows and repository, replay the history that retention needs, and open what it talks to."""
         now = datetime.now(UTC)
         self.ledger.prepare(now)
         self.store.replay(now)
         self.kept.replay(now)
-        self.releases = Releases(self.folder / "repository")
+        self.releases = Releases(self.folder / "repository", self._try_on_staging)
         self.version = self.releases.deployed()
-        token = self.folder / "admin-token"
-        if not token.exists():
-            token.touch(mode=0o600)
-            token.write_text(secrets.token_urlsafe(24), encoding="utf-8")
-        self._token = token.read_text(encoding="utf-8")
-        self._follow_faults()
+        self.secrets.fill()
+        self.outside.start()
+        self.pipeline = Pipeline(self.releases, self.folder / "ci", self.outside.url, self.faults)
+        self.operators = Operators(
+            token=lambda: self.secrets.read("admin-token"),
+            ledger=self.ledger,
+            delivery=self.delivery,
+            log=self.lines,
+            faults=self.faults,
+            releases=self.releases,
+            after_switch=self._back_up_anew,
+            changing=self.changing,
+        )
+        self._following = Following(self)
+        self._following.look()
         self.delivery.start()
+        self.balancer.start()
 
     def stop(self) -> None:
         """Stop serving and delivering; a database that was away lies where it belongs again at the next start."""
         self.delivery.stop()
         super().stop()
+        self.balancer.stop()
+        self.outside.stop()
         self.store.close()
 
     def variables(self) -> dict[str, str]:
-        """The kit's variables, and where the log store and the repository are."""
+        """The kit's variables, and where everything else is that is looked at."""
         return {
             **super().variables(),
             "CONSOLE_EXT_LOG_STORE": str(self.store.database.path),
-            "CONSOLE_EXT_REPOSITORY": str(self.folder / "repository" / "clone"),
-            "CONSOLE_EXT_ADMIN_TOKEN": (self.folder / "admin-token").read_text(encoding="utf-8"),
+            "CONSOLE_EXT_REPOSITORY": str(self.releases.clone),
+            "CONSOLE_EXT_ORIGIN": str(self.releases.origin),
+            "CONSOLE_EXT_DEPLOYMENTS": str(self.releases.deployments),
+            "CONSOLE_EXT_CI": str(self.pipeline.folder),
+            "CONSOLE_EXT_PACKAGES": self.outside.url,
+            "CONSOLE_EXT_GITHUB_API": self.outside.url,
+            "CONSOLE_EXT_SECRETS": str(self.secrets.folder),
+            "CONSOLE_EXT_ADMIN_TOKEN": self.secrets.read("admin-token"),
         }
 
     def routes(self) -> list[Route]:
-        """What customers, users and operators may ask."""
+        """What the balancer takes; all of it goes to the backends."""
+        return [Route(one.method, one.pattern, self.balancer.forward, one.counted) for one in self.served()]
+
+    def served(self) -> list[Route]:
+        """What customers, users and operators may ask the backends."""
+        quiet = Counted.OPERATOR
+        routes = [
+            Route("POST", "/notifications", self.post),
+            Route("GET", "/notifications/{id}", self.show),
+            Route("POST", "/signup", self.accounts.sign_up),
+            Route("POST", "/login", self.accounts.log_in),
+            Route("GET", "/dashboard", self.accounts.dashboard),
+            Route("POST", "/feedback", self.accounts.feedback),
+            Route("GET", "/status", lambda _: Answer(self.page.read()), quiet),
+            Route("GET", "/health", self.health, quiet),
+            Route("GET", "/health/database", self.health, quiet),
+            Route("GET", "/metrics", self.metrics, quiet),
+            *self.operators.routes(),
+        ]
+        followed = [Route(one.method, one.pattern, self._followed(one.handler), one.counted) for one in routes]
         return [
-            Route("POST", "/notifications", self._followed(self.post)),
-            Route("GET", "/notifications/{id}", self._followed(self.show)),
-            Route("POST", "/login", self._followed(self.login)),
-            Route("GET", "/health", self._followed(self.health), Counted.OPERATOR),
-            Route("GET", "/health/database", self._followed(self.health), Counted.OPERATOR),
-            Route("GET", "/metrics", self._followed(self.metrics), Counted.OPERATOR),
-            Route("POST", "/admin/hold", self._followed(self.hold), Counted.OPERATOR),
-            Route("POST", "/admin/switchover", self._followed(self.switch_over), Counted.OPERATOR),
-            Route("POST", "/admin/requeue", self._followed(self.requeue), Counted.OPERATOR),
+            *followed,
+            Route("GET", "/ping", lambda _: Answer("pong"), quiet),
+            Route("GET", "/operations", self.operations, quiet),
         ]
 
     def jobs(self) -> list[Job]:
         """What goes on beside serving."""
+        people = People(int(self.url.rpartition(":")[2]), self.ledger, self.faults)
         return [
+            Job("configuration", every=20, run=self._write_configuration),
             Job("full backup", every=45, run=self._full_backup),
             Job("segment", every=10, run=self._segment, at_start=True),
             Job("forward logs", every=1, run=self.store.flush, at_start=False),
             Job("expire logs", every=300, run=lambda: self.store.expire(datetime.now(UTC))),
             Job("sample", every=2, run=self.resources.sample),
-            Job("faults", every=0.5, run=self._follow_faults, at_start=False),
+            Job("volume", every=5, run=self.volume.look),
+            Job("faults", every=0.5, run=self._following.look, at_start=False),
+            Job("balancer", every=1, run=self.balancer.look),
+            Job("alerts", every=10, run=self.outside.alert),
+            Job("tracker", every=2, run=self.outside.follow),
+            Job("everybody comes", every=86_400, run=people.arrive),
+            Job("visits", every=0.7, run=people.visit, at_start=False),
+            Job("sign-ups", every=6, run=people.join),
+            Job("crowd", every=0.5, run=people.crowd, at_start=False),
+            Job("status page", every=2, run=self.page.write),
+            Job("pipeline", every=1, run=self.pipeline.look, at_start=False),
+            Job("cadence", every=3600, run=self._keep_up, at_start=False),
         ]
 
-    def traffic(self) -> Call:
+    def traffic(self) -> Call | None:
         """Mostly notifications, some look-ups and logins; attackers and greedy customers while their fault is on."""
-        dice = self.random.random()
-        if "brute-force" in self.faults and dice < 0.4:
+        dice, on = self.random.random(), self.faults.on()
+        if "standstill" in on and self.random.random() < 0.7:
+            return None
+        if "brute-force" in on and dice < 0.4:
             return Call("POST", "/login", {"name": "user-7", "password": f"guess {dice}"})
         if dice < 0.8:
-            customer = random_customer(self.random, 3 if "rate-limit" in self.faults else None)
+            customer = self._next_customer(3 if "rate-limit" in on else None)
+            if "silence" in on and customer == _SILENT:
+                return None
             body = {"recipient": f"person-{self.random.randint(1, 50)}", "text": "Your order is on its way."}
             return Call("POST", "/notifications", body, {"Authorization": f"Bearer {api_key(customer)}"})
         if dice < 0.95:
@@ -144,16 +195,16 @@ class ConsoleExt(Service):
         mistyped = self.random.random() < 0.05
         return Call("POST", "/login", {"name": f"user-{user}", "password": "mistyped" if mistyped else password(user)})
 
-    # For customers and users -----------------------------------------------------------------------------------------
+    # For customers and operators -------------------------------------------------------------------------------------
 
     def post(self, request: Request) -> Answer:
         """Queue one notification for delivery."""
         customer = self._customer(request)
-        if not self._buckets[customer].take():
+        if "limiter-off" not in self.faults and not self._buckets[customer].take():
             self._limited[customer] = time.monotonic()
             self.lines.warning("rate limit reached", event="rate-limited", customer=customer)
             return Answer({"message": "rate limit reached"}, 429, {"Retry-After": "1"})
-        if self.held.is_set():
+        if self.operators.held.is_set():
             raise HttpError(503, "writes are held")
         if "errors" in self.faults and self.random.random() < 0.5:
             raise RuntimeError("the renderer broke off")
@@ -165,7 +216,8 @@ class ConsoleExt(Service):
         self._recent.append(number)
         self.lines.info("accepted", event="accepted", notification=number, customer=customer)
         self.delivery.put(number)
-        return Answer({"id": number, "state": "queued", "correlation_id": self.lines.correlation_id}, 202)
+        told = {"id": number, "state": "queued", "correlation_id": self.lines.correlation_id}
+        return Answer({**told, **({"debug": _PADDING} if "chatter" in self.faults else {})}, 202)
 
     def show(self, request: Request) -> Answer:
         """What became of a notification."""
@@ -176,88 +228,62 @@ class ConsoleExt(Service):
             raise HttpError(404, "no such notification")
         return Answer(dict(zip(("state", "attempts", "cause"), rows[0], strict=True)))
 
-    def login(self, request: Request) -> Answer:
-        """Check a password; an account with five wrong ones within a minute is locked for a minute."""
-        body = request.json()
-        name, now = str(body.get("name", "")), time.monotonic()
-        if self._locked_until.get(name, 0.0) > now:
-            return Answer({"message": "this account is locked"}, 423)
-        stored = self.ledger.value("SELECT password_hash FROM users WHERE name = ?", name) or ""
-        if hmac.compare_digest(stored, password_hash(str(body.get("password", "")))):
-            self.lines.info("login", event="login", outcome="accepted", user=name)
-            return Answer({"message": "welcome"})
-        self.lines.warning("wrong password", event="login", outcome="refused", user=name)
-        refused = self._refused_at.setdefault(name, deque(maxlen=_TRIES))
-        refused.append(now)
-        if len(refused) == _TRIES and now - refused[0] <= 60.0:
-            self._locked_until[name] = now + _LOCKED_FOR
-            refused.clear()
-            self.lines.error("account locked after repeated wrong passwords", event="login-locked", user=name)
-        return Answer({"message": "wrong name or password"}, 401)
-
-    # For operators ---------------------------------------------------------------------------------------------------
-
     def health(self, request: Request) -> Answer:
         """Whether the service can do its work; it can't without its database."""
         del request
-        customers = self.ledger.value("SELECT count(*) FROM customers")
-        return Answer({"status": "ok", "version": self.version, "customers": customers, "held": self.held.is_set()})
+        customers, held = self.ledger.value("SELECT count(*) FROM customers"), self.operators.held.is_set()
+        return Answer({"status": "ok", "version": self.version, "customers": customers, "held": held})
+
+    def operations(self, request: Request) -> Answer:
+        """What customers and users may ask, as it is served."""
+        del request
+        return Answer([{"method": one.method, "path": one.pattern} for one in self.served() if one.counted is Counted.USER])
 
     def metrics(self, request: Request) -> Answer:
-        """Figures of what was really served, delivered and used of late."""
+        """Figures of what was really served, delivered and used of late; those of rows are missing while the database is."""
         del request
         since = time.monotonic() - _WINDOW
         limited = [customer for customer, at in list(self._limited.items()) if at >= since]
+        try:
+            business: object = self.accounts.figures()
+        except sqlite3.Error:
+            business = None
+        times = self.ledger.query_ms()
         return Answer(
             {
                 "requests": self.window.figures().as_json(),
+                "slowest_route": self._slowest_route(),
                 "rate_limit": {"window_s": _WINDOW, "customers_limited": len(limited), "customers": sorted(limited)},
                 "delivery": {"waiting": self.delivery.waiting()},
-                "resources": self.resources.figures(),
+                "resources": {**self.resources.figures(), "disk": self.volume.figures()},
+                "database": {"queries": len(times), "p95_ms": round(percentile(times, 95) or 0.0, 3) if times else None},
+                "balancer": self.balancer.figures(),
+                "business": business,
+                "alerts": self.outside.figures(),
             }
         )
 
-    def hold(self, request: Request) -> Answer:
-        """Refuse new notifications and pause deliveries, or go on."""
-        self._operator(request)
-        wanted = request.json().get("hold")
-        if not isinstance(wanted, bool):
-            raise HttpError(422, 'expected {"hold": true} or {"hold": false}')
-        if wanted:
-            self.held.set()
-            self.delivery.pause()
-        else:
-            self.held.clear()
-            self.delivery.resume()
-        self.lines.warning("writes are held" if wanted else "writes go on", event="hold")
-        return Answer({"held": wanted})
-
-    def switch_over(self, request: Request) -> Answer:
-        """Put a restored database in the place of the live one; only while writes are held."""
-        self._operator(request)
-        if not self.held.is_set():
-            raise HttpError(409, 'hold the writes first: POST /admin/hold {"hold": true}')
-        restored = Path(str(request.json().get("restored", "")))
-        with self._changing:
-            kept = self.ledger.replace_by(restored)
-            self.faults.remove("database")  # it was lost, and is no longer
-        self.delivery.reload()
-        self.lines.warning("switched over to a restored database", event="switchover", previous=kept.name)
-        self._full_backup()
-        self._segment()
-        return Answer({"previous": str(kept)})
-
-    def requeue(self, request: Request) -> Answer:
-        """Deliver again what failed in the last minutes."""
-        self._operator(request)
-        minutes = request.json().get("minutes", 60)
-        if not isinstance(minutes, int | float) or not 0 < minutes <= 1440:
-            raise HttpError(422, "expected minutes between 0 and 1440")
-        count = self.ledger.requeue(minutes)
-        self.delivery.reload()
-        return Answer({"requeued": count})
-
     # Within ----------------------------------------------------------------------------------------------------------
+
+    def _open_backend(self) -> Server:
+        server = Server(self.served(), lambda *_: None, self._failed)
+        threading.Thread(target=server.serve_forever, args=(0.1,), name="backend", daemon=True).start()
+        return server
+
+    def _try_on_staging(self) -> bool:
+        """Open one more backend, ask it whether it serves, and close it."""
+        import urllib.request
+
+        server = self._open_backend()
+        try:
+            for path in ("/ping", "/health", "/status"):
+                with urllib.request.urlopen(server.url + path, timeout=10) as answer:
+                    answer.read()
+            return True
+        except OSError:
+            return False
+        finally:
+            server.close_all()
 
     def _followed(self, handler: Handler) -> Handler:
         def follow(request: Request) -> Answer:
@@ -289,32 +315,46 @@ class ConsoleExt(Service):
         customer = self._customers.get(request.headers.get("authorization", "").removeprefix("Bearer "))
         if customer is None:
             raise HttpError(401, "this API key is not known")
+        self.accounts.used(customer)
         return customer
 
-    def _operator(self, request: Request) -> None:
-        if not hmac.compare_digest(request.headers.get("authorization", ""), f"Bearer {self._token}"):
-            raise HttpError(403, "an operator's token is needed")
+    def _slowest_route(self) -> dict[str, object]:
+        by_route: dict[str, list[float]] = {}
+        for one in self.window.served():
+            by_route.setdefault(one.route, []).append(one.took_ms)
+        times = {route: percentile(sorted(took), 95) or 0.0 for route, took in by_route.items() if len(took) >= 5}
+        slowest = max(times, key=lambda route: times[route], default="")
+        return {"route": slowest, "p95_ms": round(times[slowest], 3) if slowest else None}
+
+    def _state(self) -> str:
+        if not self.ledger.path.exists() or not any(backend.up for backend in self.balancer.backends):
+            return "out of service"
+        rate = self.window.figures().error_rate
+        return "degraded" if rate is not None and rate > _DEGRADED_ABOVE else "in service"
+
+    def _write_configuration(self) -> None:
+        machines: list[dict[str, object]] = [
+            {"type": "backend", "name": backend.name, "port": backend.port} for backend in list(self.balancer.backends)
+        ]
+        machines += [
+            {"type": "balancer", "name": "balancer", "url": self.url},
+            {"type": "database", "name": self.ledger.path.name},
+        ]
+        self.configuration.write(machines, settings(burst=_BURST, per_second=_PER_SECOND, workers=self.delivery.workers))
+        self.configuration.back_up()
+
+    def _keep_up(self) -> None:
+        if not {"tags", "release", "shortcut", "branches", "develop"} & self.faults.on():
+            self.releases.keep_up(datetime.now(UTC))
+
+    def _back_up_anew(self) -> None:
+        self._full_backup()
+        self._segment()
 
     def _full_backup(self) -> None:
-        if "backups-stopped" not in self.faults and "database" not in self.faults:
+        if not {"backups-stopped", "database"} & self.faults.on():
             self.kept.full(break_off_at=_CUT_SHORT if "backups" in self.faults else None)
 
     def _segment(self) -> None:
-        if "backups-stopped" not in self.faults and "database" not in self.faults:
+        if not {"backups-stopped", "database"} & self.faults.on():
             self.kept.segment(break_off_at=_CUT_SHORT if "backups" in self.faults else None)
-
-    def _follow_faults(self) -> None:
-        """Do what switching a fault on or off does once."""
-        with self._changing:
-            on = self.faults.on()
-            if "database" in on:
-                self.ledger.take_away()
-            else:
-                self.ledger.give_back()
-        self.lines.debugging = "debug-logging" in on
-        if "release" in on and "release" not in self._broken and not self.releases.unfinished():
-            self.releases.tag_without_release()
-        if "release" not in on and self.releases.unfinished():
-            self.releases.finish()
-        self.version = self.releases.deployed()
-        self._broken = on

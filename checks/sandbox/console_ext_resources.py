@@ -6,6 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from pathlib import Path
 
 import psutil
 
@@ -53,9 +54,18 @@ class Minutes:
 
 
 class Resources:
-    """The process's share of the machine's cores and of the memory allotted to it."""
+    """The process's share of the machine's cores and of the memory allotted to it, and its connections to a database.
 
-    def __init__(self) -> None:
+    Args:
+        database: the file that connections are counted of.
+        connections: how many there may be.
+
+    """
+
+    def __init__(self, database: Path, connections: int) -> None:
+        self._database = str(database)
+        self._connections = connections
+        self.connected = 0
         self._process = psutil.Process()
         self._process.cpu_percent()  # the first answer has nothing to compare with
         self.cpu = Minutes()
@@ -65,7 +75,12 @@ class Resources:
         """Look once."""
         self.cpu.add(self._process.cpu_percent() / (psutil.cpu_count() or 1))
         self.memory.add(100.0 * self._process.memory_info().rss / (ALLOTTED_MB * 1e6))
+        self.connected = sum(one.path == self._database for one in self._process.open_files())
 
     def figures(self) -> dict[str, object]:
         """What the last 15 minutes were like."""
-        return {"cpu": self.cpu.figures(), "memory": {**self.memory.figures(), "allotted_mb": ALLOTTED_MB}}
+        return {
+            "cpu": self.cpu.figures(),
+            "memory": {**self.memory.figures(), "allotted_mb": ALLOTTED_MB},
+            "connections": {"open": self.connected, "percent": round(100.0 * self.connected / self._connections, 2)},
+        }

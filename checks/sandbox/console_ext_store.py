@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import random
 import sqlite3
-from collections.abc import Iterable
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,8 +18,16 @@ from typing import Any
 from checks.sandbox.kit import Database, HttpError, utc_text
 
 CUSTOMERS = 8
-USERS = 40
+USERS = 20
 KEPT_NOTIFICATIONS = 5000
+CONNECTIONS = 20
+"""How many connections to the database there may be at once."""
+_KEPT_SIGNUPS = 30
+_DRAGS, _DRAG_SECONDS = 0.15, 0.3  # share of the look-ups that a bad report holds up, and for how long
+_WINDOW = 60.0  # seconds that query times look back
+# A report that pairs notifications with one another, as a forgotten condition does.
+_BAD_REPORT = """SELECT count(*) FROM notifications AS a, (SELECT text FROM notifications LIMIT 40) AS b
+WHERE a.text || b.text = ''"""
 TABLES = ("customers", "users", "notifications")
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS customers (
@@ -28,9 +40,14 @@ CREATE TABLE IF NOT EXISTS notifications (
     text TEXT NOT NULL, state TEXT NOT NULL CHECK (state IN ('queued', 'delivered', 'failed')),
     attempts INTEGER NOT NULL DEFAULT 0, cause TEXT NOT NULL DEFAULT '', correlation_id TEXT NOT NULL,
     created_at TEXT NOT NULL, finished_at TEXT, updated_at TEXT NOT NULL);
-CREATE INDEX IF NOT EXISTS notifications_finished ON notifications (finished_at);
+CREATE TABLE IF NOT EXISTS visits (at TEXT NOT NULL, user INTEGER NOT NULL, what TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS feedback (id INTEGER PRIMARY KEY, at TEXT NOT NULL, user INTEGER NOT NULL, text TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS notifications_created ON notifications (created_at, customer);
 CREATE INDEX IF NOT EXISTS notifications_updated ON notifications (updated_at);
+CREATE INDEX IF NOT EXISTS visits_of ON visits (user, what, at);
+CREATE INDEX IF NOT EXISTS visits_at ON visits (at);
 """
+_INDEX = "CREATE INDEX IF NOT EXISTS notifications_finished ON notifications (finished_at)"
 
 
 def api_key(customer: int) -> str:
@@ -57,10 +74,15 @@ class Ledger(Database):
             self._away.replace(path)
         super().__init__(path)
         self._here = True
+        self.dragging = False
+        self._times: deque[tuple[float, float]] = deque(maxlen=20_000)
+        self._leaked: list[sqlite3.Connection] = []
+        self._dragged = threading.Lock()
+        self._chance = random.Random()
 
     def prepare(self, now: datetime) -> None:
         """Create the tables, the customers and users, and some weeks of settled notifications."""
-        self.script(_SCHEMA)
+        self.script(f"{_SCHEMA};{_INDEX};")
         if self.value("SELECT count(*) FROM customers"):
             return
         joined = [utc_text(now - timedelta(days=360 - 40 * number)) for number in range(CUSTOMERS)]
@@ -123,6 +145,29 @@ class Ledger(Database):
             "DELETE FROM notifications WHERE state <> 'queued' AND id <= (SELECT max(id) FROM notifications) - ?",
             KEPT_NOTIFICATIONS,
         )
+        newest = "(SELECT max(id) FROM users) - ?"
+        self.run(f"DELETE FROM users WHERE id > ? AND id <= {newest}", USERS, _KEPT_SIGNUPS)  # noqa: S608 - own words
+        self.run("DELETE FROM visits WHERE at < ?", utc_text(datetime.now(UTC) - timedelta(minutes=10)))
+        self.run("DELETE FROM feedback WHERE id <= (SELECT max(id) FROM feedback) - 500")
+
+    def set_index(self, *, there: bool) -> None:
+        """Drop the index that finds what was settled of late, or make it again."""
+        self.script(_INDEX if there else "DROP INDEX IF EXISTS notifications_finished")
+
+    def leak(self, *, on: bool) -> None:
+        """Open connections and forget them, one at each call, until nearly none is left; or close them."""
+        if not on:
+            while self._leaked:
+                self._leaked.pop().close()
+        elif len(self._leaked) < CONNECTIONS - 2:
+            connection = sqlite3.connect(f"file:{self.path}?mode=ro", uri=True, check_same_thread=False)
+            connection.execute("SELECT count(*) FROM customers").fetchone()
+            self._leaked.append(connection)
+
+    def query_ms(self) -> list[float]:
+        """How long the statements of the last minute took, waiting included, ascending, in milliseconds."""
+        since = time.monotonic() - _WINDOW
+        return sorted(took for at, took in list(self._times) if at >= since)
 
     def take_away(self) -> None:
         """Close the file and move it to where nobody looks for it."""
@@ -169,15 +214,23 @@ class Ledger(Database):
 
     def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         """All rows of a query."""
+        started = time.perf_counter()
+        if self.dragging and self._chance.random() < _DRAGS:
+            self._drag()
         with self._lock:
             self._reach()
-            return super().rows(query, *values)
+            found = super().rows(query, *values)
+        self._times.append((time.monotonic(), (time.perf_counter() - started) * 1000))
+        return found
 
     def run(self, statement: str, *values: object) -> int:
         """Execute one statement; the id of the row it inserted."""
+        started = time.perf_counter()
         with self._lock:
             self._reach()
-            return super().run(statement, *values)
+            number = super().run(statement, *values)
+        self._times.append((time.monotonic(), (time.perf_counter() - started) * 1000))
+        return number
 
     def many(self, statement: str, rows: Iterable[Iterable[object]]) -> None:
         """Execute one statement for many rows, all or none."""
@@ -190,13 +243,26 @@ class Ledger(Database):
             with closing(sqlite3.connect(f"file:{self.path}?mode=rw", uri=True)) as connection:
                 connection.execute("SELECT 1")
 
+    def _drag(self) -> None:
+        # One at a time, so that it takes one core at most, and beside the rows, so that other statements stay quick.
+        with self._dragged, closing(sqlite3.connect(f"file:{self.path}?mode=ro", uri=True)) as beside:
+            until = time.perf_counter() + _DRAG_SECONDS
+            while time.perf_counter() < until:
+                beside.execute(_BAD_REPORT).fetchall()
+
     def _open(self) -> None:
         self._connection = Database(self.path)._connection  # the lock stays, as other threads wait for it
+        self._connection.executescript(_SCHEMA)  # a backup of long ago lacks what was added since
         self._here = True
 
 
-def random_customer(chance: random.Random, favourite: int | None) -> int:
-    """A customer to send for; with a favourite, that one in three cases of four."""
-    if favourite is not None and chance.random() < 0.75:
-        return favourite
-    return chance.randint(1, CUSTOMERS)
+def customers_in_turn(chance: random.Random) -> Callable[[int | None], int]:
+    """Who sends next: each customer in turn; with a favourite, that one in three cases of four."""
+    turn = itertools.count()
+
+    def choose(favourite: int | None) -> int:
+        if favourite is not None and chance.random() < 0.75:
+            return favourite
+        return 1 + next(turn) % CUSTOMERS
+
+    return choose
