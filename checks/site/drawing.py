@@ -1,19 +1,23 @@
-"""Sparklines as inline SVG: the last day of a metric, with its limits as dotted lines."""
+"""Small drawings as inline SVG: the last day of a metric with its limits as dotted lines, the last month of a system as bars."""
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
 from checks.judge import format_value
 from checks.site import words
-from checks.site.facts import bound
+from checks.site.facts import DAYS_SHOWN, bound
 from checks.site.history import SPANS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
+    from datetime import date, datetime
 
     from checks.journal import Stretch
     from checks.model import Metric
@@ -37,14 +41,14 @@ def spark(facts: Facts, metric: Metric) -> Markup:
     low, high = min([lowest, *lines]), max([highest, *lines])
     start = facts.upto(_DAY.width) - _DAY.length
 
-    def x(moment: datetime) -> float:
-        return round(max(0.0, min(1.0, (moment - start) / _DAY.length)) * (_WIDTH - 4) + 2, 1)
+    def x(moment: datetime) -> int:
+        return round(max(0.0, min(1.0, (moment - start) / _DAY.length)) * (_WIDTH - 4) + 2)
 
     def y(value: float) -> float:
         share = (value - low) / (high - low) if high > low else 0.5
         return round(_HEIGHT - _MARGIN - share * (_HEIGHT - 2 * _MARGIN), 1)
 
-    path = " ".join(f"{x(moment)} {y(value)}" for moment, value in points)
+    path = " ".join(f"{at} {height:g}" for at, height in _bent([(x(moment), y(value)) for moment, value in points]))
     drawn = [
         Markup('<line class="pb-spark-{}" x1="0" x2="{}" y1="{}" y2="{}"/>').format(name, _WIDTH, y(line), y(line))
         for name, some in limits.items()
@@ -70,5 +74,60 @@ def _thinned(seen: Sequence[Stretch]) -> list[tuple[datetime, float]]:
     return [*(max(some, key=lambda point: abs(point[1] - middle)) for some in spans), newest]
 
 
+def _bent(points: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
+    """Points of a line without those that lie on a level stretch of it, which draw nothing."""
+    inner = [
+        here for before, here, after in zip(points, points[1:], points[2:], strict=False) if not before[1] == here[1] == after[1]
+    ]
+    return [*points[:1], *inner, *points[-1:]]
+
+
 def _said(value: float, metric: Metric) -> str:
     return format_value(value, metric.unit)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Days in a row that had one status: where their line begins, how long it is, and what it says."""
+
+    label: str
+    x: int
+    y: int
+    length: int
+    said: str
+
+
+@dataclass(frozen=True, slots=True)
+class Strip:
+    """The last thirty days of a system."""
+
+    spans: tuple[Span, ...]
+    said: str
+
+
+_A_DAY = 6
+_LEVEL = {"warning": 12, "none": 16}
+"""Where the middle of a bar stands that is not of full height."""
+
+
+def strip(facts: Facts, system: str) -> Strip:
+    """The last thirty days of a system, the oldest first; a day without a judgement is ``none``."""
+    known = facts.days.get(system, {})
+    today = facts.utc_day
+    days = [today - timedelta(days=back) for back in range(DAYS_SHOWN - 1, -1, -1)]
+    labels = [known[day].value if day in known else "none" for day in days]
+    spans, at = [], 0
+    for label, some in groupby(labels):
+        count = len(list(some))
+        word = "not measured" if label == "none" else label
+        first, last = days[at], days[at + count - 1]
+        said = f"{_day(first)}: {word}" if count == 1 else f"{_day(first)} to {_day(last)}: {word}"
+        spans.append(Span(label, at * _A_DAY, _LEVEL.get(label, 9), count * _A_DAY - 2, said))
+        at += count
+    sums = Counter(labels)
+    said = f"{sums['critical']} critical, {sums['unknown']} unknown, {sums['warning']} with warnings, {sums['none']} not measured"
+    return Strip(tuple(spans), f"{DAYS_SHOWN} days: {said}")
+
+
+def _day(day: date) -> str:
+    return f"{day:%a} {day.day} {day:%b}"

@@ -14,7 +14,7 @@ from checks.journal.facts import SCHEDULER
 from checks.judge import drawn_bounds
 from checks.model import Cron, Incident, Limit, Metric, Result, Run, Runbook, Status, System
 from checks.site.evidence import Archive
-from checks.site.history import DAYS_COMPARED, Runs, history, upto
+from checks.site.history import DAYS_COMPARED, SPANS, Runs, history, upto
 from checks.site.lazily import Lazily
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from checks.journal.report import Item, SiteReport, SystemReport
 
 DAYS_SHOWN = 30
+MANY = 200
+"""A system with more metrics than this is not read as a whole."""
 CHANGES_SHOWN = timedelta(days=30)
 _BEFORE_AN_INCIDENT = timedelta(hours=1)
 _MOST_EVENTS = 2_000
@@ -87,8 +89,9 @@ class Facts:
         signed: the last word that somebody gave on each item of a checklist, by its slug.
         told: the events of incidents.
         turns: the changes of status around incidents, the newest first.
-        elsewhere: the systems that do not live in this environment; nothing is known of them here, and they are not counted.
         scheduler: the last sign of life of whoever runs what is due; ``None`` where nobody ever stayed to do so.
+        by_system: the report of each system by its name; nothing is known of one that does not live in this environment.
+        by_metric: the item of each metric by its slug.
 
     """
 
@@ -109,12 +112,13 @@ class Facts:
     changes: Sequence[StatusChange]
     by_id: Runs
     archive: Archive
-    elsewhere: Mapping[str, SystemReport]
     daily: Lazily[Sequence[Stretch]]
     signed: Mapping[str, SignOff]
     told: Sequence[Event]
     turns: Sequence[StatusChange]
     scheduler: Sign | None
+    by_system: Mapping[str, SystemReport]
+    by_metric: Mapping[str, Item]
 
     @property
     def incidents(self) -> tuple[Incident, ...]:
@@ -140,7 +144,8 @@ class Facts:
     def look_at(self, systems: Iterable[str]) -> None:
         """Read what pages about some systems show in a few questions, before they are filled one by one."""
         wanted = [self.catalogue.systems[name] for name in systems]
-        metrics = [metric.slug for system in wanted for metric in system.metrics.values()]
+        # Of a system with very many, each table reads those that it shows.
+        metrics = [one.slug for system in wanted if len(system.metrics) <= MANY for one in system.metrics.values()]
         books = [book.slug for system in wanted for book in self.catalogue.runbooks_of(system.name)]
         self.runs.need(books)
         self.results.need(books)
@@ -148,6 +153,12 @@ class Facts:
         for summed in (self.daily, *self.stretches.values()):
             summed.need(metrics)
         self.by_id.need(item.run_id for system in wanted for item in self.system(system.name).items if item.run_id)
+
+    def look_at_metrics(self, slugs: Iterable[str]) -> None:
+        """Read what a table shows of some metrics: their last day, and the days of which their trend is made."""
+        wanted = list(slugs)
+        self.daily.need(wanted)
+        self.stretches[SPANS[0].name].need(wanted)
 
     def passed(self, moment: datetime) -> bool:
         """Whether a moment is now, or was before."""
@@ -167,12 +178,11 @@ class Facts:
 
     def system(self, name: str) -> SystemReport:
         """The report of one system."""
-        return self.elsewhere.get(name) or next(report for report in self.report.systems if report.system == name)
+        return self.by_system[name]
 
     def item(self, metric: str) -> Item:
         """The item of one metric (``system/metric``)."""
-        system = self.system(metric.partition("/")[0])
-        return next(item for item in system.items if item.metric is not None and item.slug == metric)
+        return self.by_metric[metric]
 
     def evidence_of(self, run_id: str | None) -> str | None:
         """The digest of a run's evidence, where it is there to be shown."""
@@ -202,6 +212,8 @@ def gather(
     linked = {item.run_id for item in report.items if item.run_id} | {turn.run_id for turn in turns}
     past = history(catalogue, journal.bulk(environment), snapshot, linked, now)
     metrics_of = {system.name: system.metrics for system in here}
+    elsewhere = [_elsewhere(system, environment, now) for system in catalogue.systems.values() if system not in here]
+    reports = {one.system: one for one in (*report.systems, *elsewhere)}
     return Facts(
         catalogue=catalogue,
         environment=environment,
@@ -224,9 +236,6 @@ def gather(
         ],
         by_id=past.by_id,
         archive=Archive(catalogue.settings.state / "evidence"),
-        elsewhere={
-            system.name: _elsewhere(system, environment, now) for system in catalogue.systems.values() if system not in here
-        },
         daily=past.daily,
         signed=sign_offs(journal.events(kind=SIGNED, limit=_MOST_EVENTS), environment),
         told=[event for kind in INCIDENT_KINDS for event in journal.events(kind=kind, limit=_MOST_EVENTS)]
@@ -234,6 +243,8 @@ def gather(
         else [],
         turns=turns,
         scheduler=next((sign for sign in journal.signs(environment) if sign.role == SCHEDULER), None),
+        by_system=reports,
+        by_metric={item.slug: item for one in reports.values() for item in one.items if item.metric is not None},
     )
 
 

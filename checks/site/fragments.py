@@ -15,7 +15,7 @@ from markupsafe import Markup
 from checks.errors import DataError
 from checks.journal.decided import decisions
 from checks.model import Metric, Run
-from checks.site import agenda, checklists, drawing, incidents, metric_page, own_files, plotting, reports, views, words
+from checks.site import agenda, checklists, drawing, incidents, metric_page, own_files, plotting, reports, tables, views, words
 from checks.site.facts import Facts
 from checks.site.live import Place
 
@@ -63,6 +63,11 @@ def evidence_page(facts: Facts, digest: str, evidence: Evidence | None, runs: It
     runbook = facts.catalogue.runbooks.get(runs[0].runbook) if runs else None
     about = {"digest": digest, "evidence": evidence, "runs": runs, "runbook": runbook}
     return str(_render("evidence-page.html", facts, Page(f"evidence/{digest}.html"), about))
+
+
+def whole_page(template: str, facts: Facts, page: Page, about: dict[str, Any]) -> bytes:
+    """A page of its own, outside of what MkDocs builds."""
+    return _render(template, facts, page, about).encode()
 
 
 def sprite() -> Markup:
@@ -124,7 +129,7 @@ def _templates() -> Environment:
         "asset": own_files.address,
         "badge": views.badge,
         "past_badge": views.past_badge,
-        "strip_days": views.strip_days,
+        "strip_of": drawing.strip,
         "took": words.took,
         "span": words.span,
         "observed": views.value_of,
@@ -150,7 +155,7 @@ def _needs(facts: Facts, argument: str) -> dict[str, Any]:
     report = facts.system(argument) if argument else facts.report
     return {
         "report": report,
-        "one": bool(argument),
+        "one": argument,
         "items": views.needs(facts, report),
         "incidents": incidents.open_rows(facts, argument),
         "planned": agenda.maintenance(facts, timedelta(days=7), argument),
@@ -158,8 +163,7 @@ def _needs(facts: Facts, argument: str) -> dict[str, Any]:
 
 
 def _systems(facts: Facts, _argument: str) -> dict[str, Any]:
-    worst_first = sorted(facts.report.systems, key=lambda report: views.BADNESS.index(report.status))
-    return {"rows": [views.system_row(facts, report) for report in worst_first]}
+    return {"table": tables.systems(facts)}
 
 
 def _system(facts: Facts, argument: str) -> dict[str, Any]:
@@ -178,11 +182,7 @@ def _decisions(facts: Facts, argument: str) -> dict[str, Any]:
 
 def _metrics(facts: Facts, argument: str) -> dict[str, Any]:
     name, _, only = argument.partition("/")
-    groups: dict[str, list[views.MetricRow]] = {}
-    for metric in facts.catalogue.system(name).metrics.values():
-        if not only or metric.group == only:
-            groups.setdefault(metric.group, []).append(views.metric_row(facts, metric))
-    return {"groups": groups}
+    return {"table": tables.metrics(facts, facts.catalogue.system(name), only)}
 
 
 def _metric(facts: Facts, argument: str) -> dict[str, Any]:
@@ -201,7 +201,7 @@ def _limits_in_force(facts: Facts, argument: str) -> dict[str, Any]:
 
 
 def _runbooks(facts: Facts, argument: str) -> dict[str, Any]:
-    return {"rows": [views.runbook_row(facts, runbook) for runbook in facts.catalogue.runbooks_of(argument)]}
+    return {"table": tables.runbooks(facts, argument)}
 
 
 def _runbook(facts: Facts, argument: str) -> dict[str, Any]:
@@ -214,7 +214,7 @@ def _step(facts: Facts, argument: str) -> dict[str, Any]:
 
 
 def _incidents(facts: Facts, argument: str) -> dict[str, Any]:
-    return {"rows": incidents.rows(facts, argument), "one": argument}
+    return {"table": tables.incidents(facts, argument), "one": argument}
 
 
 def _incident(facts: Facts, argument: str) -> dict[str, Any]:

@@ -75,6 +75,7 @@ def publish(catalogue: Catalogue, journal: Reader, to: Path, now: datetime, *, e
                 facts = gather(catalogue, journal, environment or catalogue.settings.environment, now, about)
                 writer = Writer(aside, facts, before)
                 pages, filled = writer.pages(skeleton)
+                others, remade = writer.further()
                 proofs, shown = writer.evidence()
                 writer.keep_assets(_others(shelf))
                 writer.exports()
@@ -84,7 +85,9 @@ def publish(catalogue: Catalogue, journal: Reader, to: Path, now: datetime, *, e
             shelf.swap(number)
     except OSError as error:
         raise CannotWrite(f"the site cannot be written: {error.strerror or error}", where=str(to)) from error
-    return Published(number, shelf.folder(number), shelf.index, pages, proofs, filled + shown, gone, facts.report)
+    return Published(
+        number, shelf.folder(number), shelf.index, pages + others, proofs, filled + remade + shown, gone, facts.report
+    )
 
 
 def roll_back(to: Path) -> tuple[int, Path]:

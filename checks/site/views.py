@@ -15,7 +15,7 @@ from checks.catalogue import notebook
 from checks.judge import format_observed
 from checks.model import Metric, Result, Run, Runbook, RunState, Status, Step, StepClass
 from checks.site import drawing, reports
-from checks.site.facts import DAYS_SHOWN, Facts
+from checks.site.facts import Facts
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -307,22 +307,6 @@ def step(facts: Facts, runbook: Runbook, number: int) -> StepView:
 @lru_cache(maxsize=256)
 def _declared_steps(path: Path, _digest: str) -> tuple[Step, ...]:
     return notebook.steps(notebook.read_text(path.read_text(encoding="utf-8"), path))
-
-
-@dataclass(frozen=True, slots=True)
-class Day:
-    """One bar of a strip."""
-
-    label: str
-    date: str
-
-
-def strip_days(facts: Facts, system: str) -> list[Day]:
-    """The last thirty days of a system, the oldest first; a day without a judgement is ``none``."""
-    known = facts.days.get(system, {})
-    today = facts.utc_day
-    days = [today - timedelta(days=back) for back in range(DAYS_SHOWN - 1, -1, -1)]
-    return [Day(known[day].value if day in known else "none", f"{day:%a} {day.day} {day:%b}") for day in days]
 
 
 def _badge(label: str, measured: datetime | None, until: datetime | None) -> Badge:

@@ -20,6 +20,7 @@ from checks.site.evidence import Archive, Evidence
 
 if TYPE_CHECKING:
     from checks.site.facts import Facts
+    from checks.site.lazily import Lazily
 
 Path = tuple[str, ...]
 _BETWEEN = "\x1f"
@@ -114,6 +115,10 @@ class _WatchedMapping(Mapping[str, Any]):
     def __len__(self) -> int:
         self._noted.add(self._path)
         return len(self._inner)
+
+    def need(self, names: Iterable[str]) -> None:
+        """Loading says nothing of what is looked at afterwards."""
+        cast("Lazily[Any]", self._inner).need(names)
 
 
 class _ByRun(_WatchedMapping):

@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from checks.site import exports, feeds, fill, fragments, manifest, own_files
+from checks.site import exports, feeds, fill, fragments, further, manifest, own_files
 from checks.site.kept import Stamp
 from checks.site.manifest import Manifest, Written
 from checks.site.watch import Tokens, token, watched, written
@@ -52,7 +52,10 @@ def evidence_page(digest: str, run_ids: Iterable[str], facts: Facts) -> bytes:
 
 
 def write_evidence(facts: Facts, to: Path) -> None:
-    """Write ``evidence/<digest>.html`` for every run that a page may link to, whatever is there already."""
+    """Write ``evidence/<digest>.html`` for every run that a page may link to, and what else stands beside MkDocs' pages."""
+    for address, make in further.pages(facts):
+        (to / address).parent.mkdir(parents=True, exist_ok=True)
+        (to / address).write_bytes(make(facts))
     runs: dict[str, list[str]] = {}
     for run_id, run in facts.by_id.items():
         if run.evidence and facts.archive.holds(run.evidence):
@@ -127,6 +130,19 @@ class Writer:
             ids = sorted(runs[digest])
             self._make(f"evidence/{digest}.html", token(ids), partial(evidence_page, digest, ids))
         return len(runs), len(anew)
+
+    def further(self) -> tuple[int, int]:
+        """Write the pages that hold every row of tables that are too long for a page.
+
+        Returns:
+            how many there are, and how many of them were made anew.
+
+        """
+        found = list(further.pages(self._facts))
+        anew = [(address, make) for address, make in found if not self._reuse(address, "")]
+        for address, make in anew:
+            self._make(address, "", make)
+        return len(found), len(anew)
 
     def exports(self) -> None:
         """Write every export."""

@@ -1,13 +1,16 @@
-"""Very many results: a page stays one that a browser opens, and grows with what it shows and with nothing else."""
+"""Very many results: a page stays one that a browser opens, and what it leaves out is a plain link away."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from posixpath import dirname, normpath
 
 from checks.catalogue import Catalogue, load
 from checks.journal import open_journal
+from checks.site import further, tables
 from checks.site.facts import Publication, gather
 from checks.site.fragments import Page, fragment
 from checks.site.live import Place
@@ -15,11 +18,12 @@ from tests.site.history import record
 from tests.site.project import small_project
 
 NOW = datetime(2024, 11, 12, 10, 42, 10, tzinfo=UTC)
-MANY = 200
-A_ROW = 2_000
-"""The most bytes that a metric's row takes: its title, value, limits, and line of a day."""
+MANY = 1_200
+AROUND = 60_000
+"""What the theme, the navigation and the text take of a page, at the most."""
+A_PAGE = 300_000
 A_HISTORY = 30_000
-"""The most bytes that a runbook's history takes, however many runs there were."""
+"""The most bytes that a runbook's history takes on its page, however many runs there were."""
 
 
 def _house(root: Path, count: int) -> Catalogue:
@@ -27,24 +31,45 @@ def _house(root: Path, count: int) -> Catalogue:
     system = loaded.systems["shop"]
     like = system.metrics["latency"]
     metrics = {f"m-{number}": replace(like, name=f"m-{number}", title=f"Latency {number}") for number in range(count)}
-    return replace(loaded, systems={"shop": replace(system, metrics=metrics)})
+    like_system = replace(system, metrics={})
+    others = {f"s-{number}": replace(like_system, name=f"s-{number}", title=f"Shop {number}") for number in range(120)}
+    return replace(loaded, systems={"shop": replace(system, metrics=metrics), **others})
 
 
-def test_51_many_results_on_a_page(tmp_path: Path) -> None:
-    """The table of results has a bounded row for each, and each is told with its value; the history of runs is bounded."""
+def test_51_many_results_and_many_systems(tmp_path: Path) -> None:
+    """No page of a very large house is over 300 kB: what is wrong stands first, and all of it is a few plain links away."""
     catalogue = _house(tmp_path / "project", MANY)
     catalogue.settings.state.mkdir(parents=True)
     with open_journal(catalogue.settings.journal) as journal:
-        values: dict[str, float | str] = {f"m-{number}": 90.0 + number for number in range(MANY)}
+        values: dict[str, float | str] = {f"m-{number}": 90.0 for number in range(MANY)}
+        values |= {"m-1100": 900.0, "m-1150": "no answer"}
         record(catalogue, journal, NOW - timedelta(minutes=2), values)
         for number in range(22):
             at = NOW - timedelta(hours=1 + number)
             record(catalogue, journal, at, {}, run_id=f"01A{number:02}")
         facts = gather(catalogue, journal, "staging", NOW, Publication(1, ""))
         page = Page("systems/shop/index.html")
-        table = str(fragment(facts, page, Place("metrics", "shop")))
-        history = str(fragment(facts, page, Place("runs", "shop/morning")))
-    assert table.count("<tr") >= MANY
-    assert all(f"Latency {number}<" in table for number in range(MANY))
-    assert len(table) < MANY * A_ROW
+        table, history, needs = (
+            str(fragment(facts, page, Place(*wanted)))
+            for wanted in (("metrics", "shop"), ("runs", "shop/morning"), ("needs", "shop"))
+        )
+        home = "".join(str(fragment(facts, Page("index.html"), Place(kind))) for kind in ("needs", "systems"))
+        beside = {address: make(facts).decode() for address, make in further.pages(facts)}
+    assert len((table + history + needs).encode()) + AROUND < A_PAGE
+    assert len(home.encode()) + AROUND < A_PAGE
+    assert max(len(text.encode()) for text in beside.values()) < A_PAGE
     assert len(history) < A_HISTORY
+    first, second, third = re.findall(r">(Latency \d+)<", table)[:3]
+    assert [first, second, third] == ["Latency 1100", "Latency 1150", "Latency 0"]
+    assert 'href="all/metrics-1.html">All 1,200 metrics' in table
+    metrics = [text for address, text in beside.items() if "metrics-" in address]
+    assert len(metrics) == MANY / tables.ON_A_PAGE
+    assert [title for text in metrics for title in re.findall(r">Latency (\d+)</a>", text)] == [str(n) for n in range(MANY)]
+    assert "Page 2 of 12" in beside["systems/shop/all/metrics-2.html"]
+    systems = [
+        title for address, text in beside.items() if "systems-" in address for title in re.findall(r">Shop (\d+)</a>", text)
+    ]
+    assert sorted(systems, key=int) == [str(number) for number in range(120)]
+    for address, text in beside.items():
+        around = {normpath(f"{dirname(address)}/{link}") for link in re.findall(r'href="(\w+-\d+\.html)"', text)}
+        assert around <= beside.keys(), address
