@@ -6,7 +6,7 @@ import os
 
 import nox
 
-# The tests start thousands of processes; without byte code each compiles anew what it loads, which triples its time.
+# Sessions start many programs; where byte code is not kept, each compiles anew all that it imports, which triples its time.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 nox.needs_version = ">=2024.4"
@@ -17,9 +17,6 @@ nox.options.default_venv_backend = "uv|virtualenv"
 
 def _install(session: nox.Session, *groups: str) -> None:
     """Install the project from its locked requirements; with ``-- --newest``, from what a resolver finds today."""
-    # uv leaves compiling to the first import. Where nothing may be kept of that, each of the many programs that a session
-    # starts compiles all it imports anew, which takes longer than everything else that it does.
-    session.env["PYTHONDONTWRITEBYTECODE"] = ""
     if "--newest" in session.posargs:
         wanted = nox.project.dependency_groups(nox.project.load_toml("pyproject.toml"), *groups) if groups else ()
         session.install("-e", ".[postgresql]", *wanted)
