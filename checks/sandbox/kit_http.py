@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import socket
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -91,6 +92,8 @@ class Server(ThreadingHTTPServer):
         self.observe = observe
         self.failed = failed
         self.connections: set[socket.socket] = set()
+        self.carried = 0
+        self._carrying = threading.Lock()
         try:
             super().__init__(("127.0.0.1", port), _Connection)
         except OSError:
@@ -102,6 +105,11 @@ class Server(ThreadingHTTPServer):
     def url(self) -> str:
         """The address it serves at, without a slash at the end."""
         return f"http://127.0.0.1:{self.server_address[1]}"
+
+    def carry(self, count: int) -> None:
+        """Count bytes of bodies that were received or sent; `carried` is all of them."""
+        with self._carrying:
+            self.carried += count
 
     def server_bind(self) -> None:
         """Bind without asking the resolver for the host's name, which can take seconds."""
@@ -161,6 +169,7 @@ class _Connection(BaseHTTPRequestHandler):
             answer = self._ask(route.handler, Request(method, parts.path, dict(parse_qsl(parts.query)), headers, body, args))
         # Counted before it leaves, so that whoever has an answer finds it in the figures.
         self.server.observe(self.command, parts.path, route, answer.status, (time.perf_counter() - started) * 1000)
+        self.server.carry(len(body))
         self._send(answer)
 
     def _ask(self, handler: Handler, request: Request) -> Answer:
@@ -186,6 +195,7 @@ class _Connection(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(data)
+            self.server.carry(len(data))
         self.wfile.flush()
 
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = _serve  # noqa: N815 - the names http.server looks for

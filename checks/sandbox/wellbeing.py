@@ -1,10 +1,15 @@
-"""The digital wellbeing API's stand-in: insights from a cache, sealed focus sessions, logins, dumps every minute."""
+"""The digital wellbeing API's stand-in: insights from a cache, sealed focus sessions, logins, dumps every minute.
+
+Its rows are in `wellbeing_rows`, its cache and pool in `wellbeing_parts`, its TLS in `wellbeing_proxy`, its source and
+releases in `wellbeing_project`, and what operators do to it in `wellbeing_operation`.
+"""
 
 from __future__ import annotations
 
+import re
 import secrets
+import threading
 import time
-import zlib
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,56 +17,108 @@ from typing import ClassVar
 
 import psutil
 
-from checks.sandbox.kit import Answer, Call, Counted, HttpError, Job, Request, Route, Service, read_json, utc_text, write_json
-from checks.sandbox.wellbeing_parts import USERS, Cache, Pool, activity, fill, prune
+from checks.sandbox import wellbeing_rows as people
+from checks.sandbox.kit import Answer, Call, Counted, HttpError, Job, Request, Route, Service, utc_text
+from checks.sandbox.kit_http import Server
+from checks.sandbox.wellbeing_operation import Keys, Load, Operation
+from checks.sandbox.wellbeing_parts import Cache, Pool
+from checks.sandbox.wellbeing_project import Project
+from checks.sandbox.wellbeing_proxy import Proxy
+from checks.sandbox.wellbeing_rows import USERS
+from checks.sandbox.wellbeing_traffic import BUSY_USERS, FAULTS, next_call
 
-_BUSY_USERS = 20  # most insights are asked for by few
 _ATTEMPTS_COUNTED = 500  # of one address; after that it is only turned away
 _SLOW_MS = 1000
 _DUMP_EVERY = 60.0  # seconds
+_BLOAT = 2_000_000  # letters
+_LOOKED_UP = re.compile(r"\b(user_id) = \?")  # a plus before a column keeps SQLite from using an index
+_ADDED = """
+INSERT INTO day_figure VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
+requests = requests + excluded.requests, errors = errors + excluded.errors, took_ms = took_ms + excluded.took_ms
+"""
 
 
 class Wellbeing(Service):
     """See the module."""
 
     name = "wellbeing"
-    FAULTS: ClassVar = {
-        "errors": "The insights engine is gone: nine of ten answers to users are 502.",
-        "slow": "One request in four waits 2.4 s for a lock.",
-        "backups": "The backup disk is full: each dump breaks off after 64 kB and cannot be restored.",
-        "no-backups": "The backup job does nothing any more; the dumps that exist grow old.",
-        "cache": "Each cached value expires at once, so every insight is computed again.",
-        "logins": "One address tries passwords, about three times a second.",
-        "pool": "One query in four never gives its database connection back; soon none is free.",
-        "log": "The reminder job fails every second and writes an error line each time.",
-        "api": "Every answer is 503, health and metrics included.",
-    }
+    FAULTS: ClassVar = FAULTS
+    burst = 120
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self.cache = Cache()
         self.pool: Pool
-        self.token = ""
+        self.keys: Keys
+        self.project: Project
+        self.load = Load()
+        self.proxy = Proxy(folder / "proxy")
+        self.operation = Operation(self)
+        self.release = ""
+        self.since: dict[str, str] = {}
+        self._instances: list[Server] = []
         self._last_dump: datetime | None = None
         self._reminders = 0
 
     def setup(self) -> None:
-        """Make the tables, the administrator's token, and fill the cache for the busiest users."""
-        fill(self.database, self.random)
-        self.pool = Pool(self.database.path)
-        keys = self.folder / "keys.json"
-        if "admin_token" not in read_json(keys):
-            write_json(keys, {"admin_token": secrets.token_urlsafe(24)}, mode=0o600)
-        self.token = str(read_json(keys)["admin_token"])
-        for user in range(1, _BUSY_USERS + 1):
+        """Make the tables, the keys, the repository, and fill the cache for the busiest users."""
+        people.fill(self.database, self.random)
+        self.keys = Keys(self.folder / "keys.json")
+        self.project = Project(self.folder / "project", self.faults)
+        self.release = str(self.project.deployed["commit"])
+        self.begin_pool()
+        self.begin_cache()
+        self._note_carried()
+        for user in range(1, BUSY_USERS + 1):
             self.cache.put(user, self._compute(user))
 
+    @property
+    def token(self) -> str:
+        """The administrator's token."""
+        return self.keys.token
+
+    def start(self) -> None:
+        """Serve, with as many instances as the release asks for, and the proxy before them."""
+        super().start()
+        ports = [int(self.url.rpartition(":")[2])]
+        for _ in range(self.project.replicas() - 1):
+            instance = Server(self.routes(), self._observe, self._failed)
+            threading.Thread(target=instance.serve_forever, args=(0.1,), name="instance", daemon=True).start()
+            self._instances.append(instance)
+            ports.append(instance.server_port)
+        self.proxy.targets = ports
+        self.proxy.start()
+
+    def stop(self) -> None:
+        """Stop the proxy and the instances too."""
+        self.proxy.stop()
+        for instance in self._instances:
+            instance.close_all()
+        super().stop()
+
+    def begin_cache(self) -> None:
+        """Begin with an empty cache."""
+        self.cache = Cache()
+        self.since["cache"] = utc_text(datetime.now(UTC))
+
+    def begin_pool(self) -> None:
+        """Begin with new connections to the database."""
+        old = getattr(self, "pool", None)
+        self.pool = Pool(self.database.path)
+        self.since["database"] = utc_text(datetime.now(UTC))
+        if old is not None:
+            old.close()
+
     def variables(self) -> dict[str, str]:
-        """The usual ones, the administrator's token and a folder for restores."""
+        """The usual ones, the administrator's token, a folder for restores, the proxy and the repository."""
         return {
             **super().variables(),
             "WELLBEING_ADMIN_TOKEN": self.token,
             "WELLBEING_SCRATCH": str(self.folder / "scratch"),
+            "WELLBEING_PROXY": self.proxy.url,
+            "WELLBEING_AUTHORITY": str(self.proxy.authority),
+            "WELLBEING_ORIGIN": str(self.project.origin),
+            "WELLBEING_PACKAGE_INDEX": self.url,
         }
 
     def routes(self) -> list[Route]:
@@ -77,41 +134,55 @@ class Wellbeing(Service):
             Route("POST", "/api/v1/login", self._login),
             Route("GET", "/health", self._health, Counted.OPERATOR),
             Route("GET", "/metrics", self._metrics, Counted.OPERATOR),
+            Route("POST", "/api/v1/users", self._sign_up),
+            Route("GET", "/api/v1/session", self._session, Counted.OPERATOR),
             Route("GET", "/api/v1/cache/stats", lambda _: self._open(self.cache.stats()), Counted.OPERATOR),
-            Route("GET", "/api/v1/db/stats", lambda _: self._open(self.pool.stats()), Counted.OPERATOR),
+            Route("GET", "/api/v1/db/stats", lambda _: self._open(self._database_state()), Counted.OPERATOR),
+            *self.project.routes(),
+            *(own(method, pattern, work) for (method, pattern), work in self.operation.routes().items()),
             own("GET", "/api/v1/db/statements", lambda _: Answer({"statements": self.pool.slowest()})),
-            own("GET", "/api/v1/admin/stats/daily", lambda _: Answer(activity(self.database))),
-            own("GET", "/api/v1/analytics/weekly-summary", lambda _: Answer(activity(self.database))),
+            own("GET", "/api/v1/admin/stats/daily", lambda _: Answer(people.activity(self.database))),
+            own("GET", "/api/v1/analytics/weekly-summary", lambda _: Answer(people.activity(self.database))),
             own("GET", "/admin/backups", lambda _: Answer(self._backup_state())),
             own("POST", "/admin/backups", lambda _: Answer({"dump": str(self._dump())}, 201)),
             own("POST", "/admin/restart", self._restart),
             own("POST", "/admin/cache/flush", self._flush),
-            own("POST", "/admin/database/optimise", lambda _: self._maintain("VACUUM; ANALYZE;")),
-            own("POST", "/admin/database/reindex", lambda _: self._maintain("REINDEX;")),
-            own("GET", "/admin/blocked-addresses", self._blocked),
-            own("POST", "/admin/blocked-addresses", self._block),
-            own("DELETE", "/admin/blocked-addresses/{address}", self._unblock),
         ]
 
     def traffic(self) -> Call:
-        """Mostly insights of few users; some sessions, notifications and logins."""
-        user = self.random.randint(1, _BUSY_USERS) if self.random.random() < 0.97 else self.random.randint(1, USERS)
-        kind = self.random.random()
-        if "logins" in self.faults and kind < 0.3:
-            return Call("POST", "/api/v1/login", {"user": user, "password": "guess"}, {"X-Forwarded-For": self._attacker()})
-        if kind < 0.75:
-            return Call("GET", f"/api/v1/insights/{user}")
-        if kind < 0.85:
-            return Call("GET", f"/api/v1/notifications/{user}")
-        if kind < 0.95:
-            return Call("POST", "/api/v1/focus-sessions", {"user": user, "minutes": self.random.randint(5, 90)})
-        address = f"2001:db8::{self.random.getrandbits(16):x}:{self.random.getrandbits(16):x}"
-        password = "right" if self.random.random() < 0.98 else "wrong"
-        return Call("POST", "/api/v1/login", {"user": user, "password": password}, {"X-Forwarded-For": address})
+        """See `next_call`."""
+        return next_call(self.random, self.faults)
 
     def jobs(self) -> list[Job]:
-        """A dump every minute, and reminders every second."""
-        return [Job("backup", _DUMP_EVERY, self._dump), Job("reminders", 1.0, self._remind, at_start=False)]
+        """A dump every minute, CI, what the day's figures are made of, and what happens every second."""
+        return [
+            Job("backup", _DUMP_EVERY, self._dump),
+            Job("project", 1.0, self.project.work),
+            Job("figures", 5.0, self.settle, at_start=False),
+            Job("seconds", 1.0, self._each_second, at_start=False),
+        ]
+
+    def settle(self) -> None:
+        """Add what was counted to the figures of its day."""
+        for row in self.load.settle():
+            self.database.run(_ADDED, *row)
+
+    def index_uses(self) -> dict[str, int]:
+        """How often each index of the database was used of late."""
+        names = self.database.rows("SELECT name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL ORDER BY name")
+        return self.pool.index_uses(name for (name,) in names)
+
+    def _each_second(self) -> None:
+        self._remind()
+        people.upkeep(self.database, self.faults.on())
+        self.load.leak(wanted="leak" in self.faults)
+        self._note_carried()
+        self.keys.restore_old(wanted="old-key" in self.faults)
+        if "proxy" in self.faults:
+            self.proxy.stop()
+        elif not self.operation.stopped and self.proxy.targets:
+            self.proxy.start()
+        self.proxy.show(nearly_over="certificate" in self.faults)
 
     # What users ask for --------------------------------------------------------------------------------------------
 
@@ -124,7 +195,7 @@ class Wellbeing(Service):
         if insights is None:
             insights = self._compute(user)
             self.cache.put(user, insights)
-        return Answer(insights)
+        return Answer({"insights": insights, "history": "x" * _BLOAT} if "bloat" in self.faults else insights)
 
     def _notifications(self, request: Request) -> Answer:
         self._suffer(request)
@@ -139,7 +210,7 @@ class Wellbeing(Service):
         user, now = _user(str(asked.get("user"))), utc_text(datetime.now(UTC))
         number = self.database.run(
             "INSERT INTO focus_session (user_id, started_at, minutes, sealed) VALUES (?, ?, ?, ?)",
-            *(user, now, int(asked.get("minutes", 0)), secrets.token_hex(60)),
+            *(user, now, int(asked.get("minutes", 0)), people.seal(traced="traces" in self.faults)),
         )
         self.database.run("UPDATE user SET last_active_at = ? WHERE id = ?", now, user)
         return Answer({"id": number}, 201)
@@ -147,26 +218,39 @@ class Wellbeing(Service):
     def _login(self, request: Request) -> Answer:
         self._suffer(request)
         address, asked = request.headers.get("x-forwarded-for", "::1"), request.json()
-        if self.database.value("SELECT 1 FROM blocked_address WHERE address = ?", address):
-            raise HttpError(403, "this address is blocked")
+        self._turn_away(address)
         failures = "SELECT count(*) FROM login_attempt WHERE succeeded = 0 AND address = ?"
-        if int(self.database.value(failures, address)) >= _ATTEMPTS_COUNTED:
+        if int(str(self._query(failures, address)[0][0])) >= _ATTEMPTS_COUNTED:
             raise HttpError(429, "too many attempts")
         succeeded = asked.get("password") == "right"  # the stand-in's users all chose the same
         now = utc_text(datetime.now(UTC))
         self.database.run("INSERT INTO login_attempt (at, address, succeeded) VALUES (?, ?, ?)", now, address, int(succeeded))
         if not succeeded:
             self.log.info("Login failed", address=address, user=asked.get("user"))
+            self._refused(address, 401)
             raise HttpError(401, "wrong password")
-        return Answer({"token": secrets.token_urlsafe(16)})
+        return Answer({"token": self.keys.issue(_user(str(asked.get("user"))))})
 
-    def _attacker(self) -> str:
-        """The attacker's address: another one each time that the fault is switched on, so blocking the last does not help."""
-        return f"2001:db8:bad::{zlib.crc32(self.faults.since().get('logins', '').encode()) & 0xFFFF:x}"
+    def _sign_up(self, request: Request) -> Answer:
+        self._suffer(request)
+        return Answer({"user": people.sign_up(self.database)}, 201)
+
+    def _session(self, request: Request) -> Answer:
+        return Answer({"user": self.keys.user_of(request.headers.get("authorization", "").removeprefix("Bearer "))})
+
+    def _turn_away(self, address: str) -> None:
+        if self.database.value("SELECT 1 FROM blocked_address WHERE address = ?", address):
+            self._refused(address, 403)
+            raise HttpError(403, "this address is blocked")
+
+    def _refused(self, address: str, status: int) -> None:
+        statement = "INSERT INTO refused_request (at, address, status) VALUES (?, ?, ?)"
+        self.database.run(statement, utc_text(datetime.now(UTC)), address, status)
 
     def _suffer(self, request: Request) -> None:
-        if "api" in self.faults:
-            raise HttpError(503, "the service is not available")
+        self._open(None)
+        if "heavy" in self.faults:
+            self.ended.wait(0.3)
         if "errors" in self.faults and self.random.random() < 0.9:
             self.log.error("the insights engine does not answer", path=request.path)
             raise HttpError(502, "the insights engine does not answer")
@@ -183,6 +267,8 @@ class Wellbeing(Service):
         return {"user": user, "sessions": sessions, "minutes": minutes, "last": last}
 
     def _query(self, query: str, *values: object) -> list[tuple[object, ...]]:
+        if "index" in self.faults:
+            query = _LOOKED_UP.sub(r"+\1 = ?", query)
         broken = "pool" in self.faults
         if not broken:
             self.pool.take_back()
@@ -191,14 +277,21 @@ class Wellbeing(Service):
     # What operators ask for ----------------------------------------------------------------------------------------
 
     def _for_operator(self, request: Request, work: Callable[[Request], Answer]) -> Answer:
+        address = request.headers.get("x-forwarded-for", "::1")
+        self._turn_away(address)
         if not secrets.compare_digest(request.headers.get("authorization", "").encode(), f"Bearer {self.token}".encode()):
+            self._refused(address, 401)
             raise HttpError(401, "an administrator's token is needed")
         return work(request)
 
     def _open(self, body: object) -> Answer:
-        if "api" in self.faults:
+        if "api" in self.faults or self.operation.stopped:
             raise HttpError(503, "the service is not available")
         return Answer(body)
+
+    def _database_state(self) -> dict[str, object]:
+        uses = self.index_uses()
+        return {**self.pool.stats(), "indexes": uses, "unused_indexes": sum(count == 0 for count in uses.values())}
 
     def _health(self, request: Request) -> Answer:  # noqa: ARG002 - a handler's form
         self._open(None)
@@ -213,6 +306,7 @@ class Wellbeing(Service):
             "parts": {name: "up" if up else "down" for name, up in parts.items()},
             "down": len(down),
             "pid_file": str(self.pid_file),
+            "release": self.release,
         }
         return Answer(body, 503 if down else 200)
 
@@ -232,11 +326,21 @@ class Wellbeing(Service):
                 "total_requests": self.window.total,
                 "total_errors": self.window.total_errors,
                 "host": {"memory_percent": psutil.virtual_memory().percent},
+                "process": {"memory_percent": self.load.memory_percent()},
+                "network": {"megabytes_per_second": self._megabytes_per_second()},
                 "by_route": {
                     route: self.window.figures(route).as_json() for route in sorted({one.route for one in self.window.served()})
                 },
             }
         )
+
+    def _note_carried(self) -> None:
+        self.load.carry(sum(server.carried for server in [self._server, *self._instances] if server))
+
+    def _megabytes_per_second(self) -> float | None:
+        self._note_carried()
+        carried = self.load.bytes_per_second()
+        return None if carried is None else carried / 1e6
 
     def _backup_state(self) -> dict[str, object]:
         age = (datetime.now(UTC) - self._last_dump).total_seconds() if self._last_dump else None
@@ -249,7 +353,7 @@ class Wellbeing(Service):
     def _dump(self) -> Path | None:
         if "no-backups" in self.faults:
             return None
-        prune(self.database)
+        people.prune(self.database)
         broken = "backups" in self.faults
         path = self.back_up(break_off_at=65_536 if broken else None)
         if broken:
@@ -264,6 +368,11 @@ class Wellbeing(Service):
         if "log" in self.faults:
             self.log.error(f"reminder {self._reminders} was not sent")
 
+    def _observe(self, method: str, path: str, route: Route | None, status: int, took_ms: float) -> None:
+        super()._observe(method, path, route, status, took_ms)
+        if route is not None and route.counted is Counted.USER:
+            self.load.count(route.pattern, status, took_ms)
+
     def _restart(self, request: Request) -> Answer:  # noqa: ARG002 - a handler's form
         self.log.info("restarting", asked_by="operator")
         self.restart()
@@ -273,31 +382,6 @@ class Wellbeing(Service):
         removed = self.cache.flush()
         self.log.info("cache flushed", entries=removed, asked_by="operator")
         return Answer({"removed": removed})
-
-    def _maintain(self, statements: str) -> Answer:
-        before, started = self.database.path.stat().st_size, time.perf_counter()
-        self.database.script(statements)
-        took_ms = round(1000 * (time.perf_counter() - started), 1)
-        after = self.database.path.stat().st_size
-        self.log.info("database maintained", statements=statements, took_ms=took_ms)
-        return Answer({"statements": statements, "took_ms": took_ms, "bytes_before": before, "bytes_after": after})
-
-    def _blocked(self, request: Request) -> Answer:  # noqa: ARG002 - a handler's form
-        rows = self.database.rows("SELECT address, at FROM blocked_address ORDER BY at")
-        return Answer([{"address": address, "at": at} for address, at in rows])
-
-    def _block(self, request: Request) -> Answer:
-        address = str(request.json().get("address", ""))
-        if not address:
-            raise HttpError(422, "address is missing")
-        self.database.run("INSERT OR IGNORE INTO blocked_address VALUES (?, ?)", address, utc_text(datetime.now(UTC)))
-        self.log.info("address blocked", address=address)
-        return Answer({"address": address}, 201)
-
-    def _unblock(self, request: Request) -> Answer:
-        self.database.run("DELETE FROM blocked_address WHERE address = ?", request.args["address"])
-        self.log.info("address unblocked", address=request.args["address"])
-        return Answer({"address": request.args["address"]})
 
 
 def _user(text: str) -> int:

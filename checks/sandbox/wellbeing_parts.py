@@ -1,87 +1,21 @@
-"""What the wellbeing stand-in is made of beside its routes: its tables, its cache and its pool of connections."""
+"""What the wellbeing stand-in is made of beside its routes: its cache and its pool of connections."""
 
 from __future__ import annotations
 
-import random
-import secrets
+import re
 import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from checks.sandbox.kit import Database, HttpError, utc_text
+from checks.sandbox.kit import HttpError
 
-USERS = 3000
-SESSIONS = 22_000
-
-_TABLES = """
-CREATE TABLE IF NOT EXISTS user (
-  id INTEGER PRIMARY KEY, email TEXT NOT NULL UNIQUE, password TEXT NOT NULL, created_at TEXT NOT NULL,
-  last_active_at TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS focus_session (
-  id INTEGER PRIMARY KEY, user_id INTEGER NOT NULL REFERENCES user, started_at TEXT NOT NULL, minutes INTEGER NOT NULL,
-  sealed TEXT NOT NULL);
-CREATE INDEX IF NOT EXISTS focus_session_of_user ON focus_session (user_id, started_at);
-CREATE TABLE IF NOT EXISTS login_attempt (
-  id INTEGER PRIMARY KEY, at TEXT NOT NULL, address TEXT NOT NULL, succeeded INTEGER NOT NULL);
-CREATE INDEX IF NOT EXISTS login_attempt_by_address ON login_attempt (succeeded, address, at);
-CREATE TABLE IF NOT EXISTS blocked_address (address TEXT PRIMARY KEY, at TEXT NOT NULL);
-"""
-
-
-def fill(database: Database, chance: random.Random) -> None:
-    """Create the tables and, in a new database, users of the last 120 days with their sealed sessions."""
-    database.script(_TABLES)
-    if database.value("SELECT count(*) FROM user"):
-        return
-    now = datetime.now(UTC)
-
-    def user(number: int) -> tuple[object, ...]:
-        age = chance.uniform(0, 120)
-        seen = min(age, chance.expovariate(1 / 12))
-        created_at, last_active_at = (utc_text(now - timedelta(days=days)) for days in (age, seen))
-        return (number, f"user{number}@example.org", secrets.token_hex(32), created_at, last_active_at)
-
-    def session() -> tuple[object, ...]:
-        at = now - timedelta(days=chance.uniform(0, 30))
-        return (chance.randint(1, USERS), utc_text(at), chance.randint(5, 90), secrets.token_hex(60))
-
-    database.many("INSERT INTO user VALUES (?, ?, ?, ?, ?)", (user(number) for number in range(1, USERS + 1)))
-    database.many(
-        "INSERT INTO focus_session (user_id, started_at, minutes, sealed) VALUES (?, ?, ?, ?)",
-        (session() for _ in range(SESSIONS)),
-    )
-
-
-def prune(database: Database) -> None:
-    """Remove what has outlived its use, so that a stand-in left running for a week stays small."""
-    now = datetime.now(UTC)
-    database.run("DELETE FROM focus_session WHERE id <= (SELECT max(id) FROM focus_session) - ?", SESSIONS + 4000)
-    database.run("DELETE FROM login_attempt WHERE succeeded = 1 AND at < ?", utc_text(now - timedelta(hours=1)))
-    database.run("DELETE FROM login_attempt WHERE at < ?", utc_text(now - timedelta(days=8)))
-
-
-def activity(database: Database) -> dict[str, object]:
-    """How many users were active, signed up and stayed, counted from the rows; days are rolling, back from now."""
-    now = datetime.now(UTC)
-    month_ago, week_ago, day_ago = (utc_text(now - timedelta(days=days)) for days in (30, 7, 1))
-    active, signed_up = "SELECT count(*) FROM user WHERE last_active_at > ?", "SELECT count(*) FROM user WHERE created_at > ?"
-    older = int(database.value("SELECT count(*) FROM user WHERE created_at < ?", month_ago))
-    stayed = int(database.value("SELECT count(*) FROM user WHERE created_at < ? AND last_active_at > ?", month_ago, week_ago))
-    return {
-        "active_users_1d": database.value(active, day_ago),
-        "active_users_7d": database.value(active, week_ago),
-        "active_users_30d": database.value(active, month_ago),
-        "signups_1d": database.value(signed_up, day_ago),
-        "signups_7d": database.value(signed_up, week_ago),
-        "retention_7d": round(100 * stayed / older, 2) if older else None,
-        "sessions_1d": database.value("SELECT count(*) FROM focus_session WHERE started_at > ?", day_ago),
-    }
+_INDEX_WINDOW = 20.0  # seconds; each index is needed about once a second
+_INDEX_IN_PLAN = re.compile(r"USING (?:COVERING )?INDEX (\w+)")
 
 
 class Cache:
@@ -151,6 +85,8 @@ class Pool:
         self._changed = threading.Condition()
         self._peaks: deque[tuple[float, int]] = deque()
         self._statements: dict[str, tuple[int, float]] = {}
+        self._plans: dict[str, frozenset[str]] = {}
+        self._index_uses: dict[str, deque[float]] = {}
         for _ in range(size):
             self._free.append(sqlite3.connect(f"file:{database}?mode=ro", uri=True, check_same_thread=False, timeout=5))
 
@@ -162,13 +98,32 @@ class Pool:
 
         """
         with self._connection(leak=leak) as connection:
+            if query not in self._plans:
+                steps = connection.execute(f"EXPLAIN QUERY PLAN {query}", values).fetchall()
+                self._plans[query] = frozenset(name for step in steps for name in _INDEX_IN_PLAN.findall(step[-1]))
             started = time.perf_counter()
             rows = connection.execute(query, values).fetchall()
             took = time.perf_counter() - started
         with self._changed:
             calls, total = self._statements.get(query, (0, 0.0))
             self._statements[query] = (calls + 1, total + took)
+            for index in self._plans[query]:
+                self._index_uses.setdefault(index, deque(maxlen=5000)).append(time.monotonic())
         return rows
+
+    def index_uses(self, names: Iterable[str]) -> dict[str, int]:
+        """How often each index was used by a statement of late, by the plans that SQLite made; 0 for one that was not."""
+        since = time.monotonic() - _INDEX_WINDOW
+        with self._changed:
+            uses = {name: list(self._index_uses.get(name, ())) for name in names}
+        return {name: sum(at >= since for at in times) for name, times in uses.items()}
+
+    def close(self) -> None:
+        """Close every connection that nobody is using; who asks for one after that finds none."""
+        self.take_back()
+        with self._changed:
+            while self._free:
+                self._free.popleft().close()
 
     def take_back(self) -> None:
         """Give back what was leaked."""
