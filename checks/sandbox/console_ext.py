@@ -37,7 +37,7 @@ from checks.sandbox.kit_window import percentile
 _BURST, _PER_SECOND = 25, 3.0  # what each customer may post
 _CUT_SHORT = 40  # bytes that a full disk leaves of an archive
 _WINDOW = 60.0  # seconds; customers limited within it count as limited now
-_PADDING = "x" * 200_000  # what the fault `chatter` adds to each answer
+_PADDING = "x" * 400_000  # what the fault `chatter` adds to each answer
 _SILENT = 5  # the customer that the fault `silence` keeps from sending
 _DEGRADED_ABOVE = 1.0  # percent of server errors above which the status page says so
 

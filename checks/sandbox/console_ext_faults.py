@@ -24,7 +24,7 @@ FAULTS = {
     # The machines
     "backend": "The second backend is gone; the balancer hands everything to the first.",
     "network": "The line between balancer and backends holds each message for 0.15 s.",
-    "chatter": "Each accepted notification is answered with 200 kB of debugging text.",
+    "chatter": "Each accepted notification is answered with 400 kB of debugging text.",
     "disk": "A core dump of 224 MB lies on the service's volume.",
     "connections": "Connections to the database are opened and forgotten, until nearly none is left.",
     "queries": "A report without a condition runs beside every seventh look-up, which waits for it.",
