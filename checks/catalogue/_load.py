@@ -2,35 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterator, Mapping
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from pydantic import BaseModel, ValidationError
-
-from checks.catalogue import _checklists, _examples, _front_matter, _incidents, _judging, _yaml
-from checks.catalogue._schema import FrontMatter, MetricEntry, ParameterEntry, SystemFile
+from checks.catalogue._kept import Kept
 from checks.catalogue.settings import Settings, read_settings
-from checks.errors import CatalogueErrors, DataError, Place
-from checks.model import (
-    ChecklistItem,
-    Contact,
-    Environment,
-    Incident,
-    Maintenance,
-    Metric,
-    Parameter,
-    Runbook,
-    RunbookKind,
-    Severity,
-    System,
-)
+from checks.errors import CatalogueErrors, DataError
+from checks.model import ChecklistItem, Incident, Metric, Runbook, System
 
-_M = TypeVar("_M", bound=BaseModel)
 _T = TypeVar("_T")
 
 
@@ -115,11 +99,16 @@ class Catalogue:
 
         """
         system, _, name = slug.partition("/")
-        return _pick({metric.slug: metric for metric in self.system(system).metrics.values()}, f"{system}/{name}", "metric")
+        metrics = self.system(system).metrics
+        if name in metrics:
+            return metrics[name]
+        return _pick({metric.slug: metric for metric in metrics.values()}, f"{system}/{name}", "metric")
 
 
 def load(root: Path) -> Catalogue:
     """Read ``docs/systems/*/system.yml`` and the front matter of ``notebooks/*/*.md``.
+
+    What was read before and has not changed is taken from beside the journal; see `checks.catalogue._kept`.
 
     Args:
         root: the project's folder, the one with ``mkdocs.yml``.
@@ -129,25 +118,15 @@ def load(root: Path) -> Catalogue:
 
     """
     errors: list[DataError] = []
-    systems: dict[str, System] = {}
-    for path in sorted((root / "docs" / "systems").glob("*/system.yml")):
-        for system in _attempt(errors, partial(_read_system, path, root)):
-            systems[system.name] = system
-    runbooks: dict[str, Runbook] = {}
-    for path in sorted((root / "notebooks").glob("*/*.md")):
-        for runbook in _attempt(errors, partial(read_runbook, path, root, systems)):
-            runbooks[runbook.slug] = runbook
-    for settings in _attempt(errors, partial(read_settings, root)):
+    kept = Kept(root)
+    systems = _systems(root, kept, errors)
+    runbooks = _runbooks(root, kept, errors, systems)
+    for settings in _attempt(errors, partial(read_settings, root, kept)):
         errors += _dangling(root, systems, runbooks)
-        incidents: dict[str, Incident] = {}
-        lists: dict[str, tuple[ChecklistItem, ...]] = {}
-        for path in sorted((root / "docs" / "incidents").glob("*.md")):
-            for incident in _attempt(errors, partial(_incidents.read, path, _shown(path, root), systems, runbooks)):
-                incidents |= {one.name: one for one in incident}
-        for system in systems.values():
-            for items in _attempt(errors, partial(_checklists.read, system, root)):
-                lists[system.name] = items
+        incidents = _incidents(root, kept, errors, systems, runbooks)
+        lists = _checklists(root, kept, errors, systems.values())
         if not errors:
+            kept.write()
             return Catalogue(
                 root,
                 MappingProxyType(systems),
@@ -157,43 +136,6 @@ def load(root: Path) -> Catalogue:
                 MappingProxyType(lists),
             )
     raise CatalogueErrors(errors)
-
-
-def _read_system(path: Path, root: Path) -> System:
-    shown = _shown(path, root)
-    data = _yaml.read_mapping(_text(path, shown), shown)
-    file = _validated(SystemFile, data, shown, 1, _examples.OF_A_SYSTEM)
-    wrong = [*_misjudged(file, data, shown), *_unknown_states(file, data, shown)]
-    if wrong:
-        raise CatalogueErrors(wrong)
-    if file.system != path.parent.name:
-        raise DataError(
-            "the system's name is not that of its folder",
-            where=_yaml.place_of(data, ["system"], shown, 1),
-            expected=path.parent.name,
-            found=file.system,
-            remedy="rename the folder or the system",
-        )
-    return System(
-        name=file.system,
-        title=file.title,
-        summary=file.summary,
-        environments=MappingProxyType(
-            {name: Environment(name, MappingProxyType(dict(s))) for name, s in file.environments.items()}
-        ),
-        metrics=MappingProxyType({name: _metric(file.system, name, entry, data) for name, entry in file.metrics.items()}),
-        path=path,
-        owner=file.owner,
-        contacts=tuple(Contact(contact.role, contact.reach) for contact in file.contacts),
-        source=tuple(file.source),
-        conditions=MappingProxyType({name: _judging.condition(name, entry) for name, entry in file.conditions.items()}),
-        severities=MappingProxyType(
-            {name: Severity(name, one.title, one.acknowledge, one.resolve, one.hours) for name, one in file.severities.items()}
-        ),
-        maintenance=tuple(
-            Maintenance(one.title, one.for_, one.starts, one.cron or "", one.timezone, one.note) for one in file.maintenance
-        ),
-    )
 
 
 def read_runbook(path: Path, root: Path, systems: Mapping[str, System]) -> Runbook:
@@ -208,135 +150,89 @@ def read_runbook(path: Path, root: Path, systems: Mapping[str, System]) -> Runbo
         DataError: it is not valid.
 
     """
-    shown = _shown(path, root)
-    text = _text(path, shown)
-    head, _ = _front_matter.split(text, shown)
-    data = _yaml.read_mapping(head, shown, first_line=2)
-    front = _validated(FrontMatter, data, shown, 2, _examples.OF_A_RUNBOOK)
-    if front.system != path.parent.name:
-        raise DataError(
-            "the runbook lies in another system's folder",
-            where=_yaml.place_of(data, ["system"], shown, 2),
-            expected=path.parent.name,
-            found=front.system,
-            remedy=f"move the file to notebooks/{front.system}/, or name the system {path.parent.name}",
-        )
-    if front.system not in systems and not (root / "docs" / "systems" / front.system / "system.yml").is_file():
-        raise DataError(
-            f"there is no system `{front.system}`",
-            where=_yaml.place_of(data, ["system"], shown, 2),
-            expected="one of " + ", ".join(systems) if systems else "a system",
-            remedy=f"write docs/systems/{front.system}/system.yml (proofbook new system {front.system})",
-        )
-    known = systems[front.system].environments if front.system in systems else {}
-    for position, name in enumerate(front.environments):
-        if known and name not in known:
-            raise DataError(
-                f"{front.system} has no environment `{name}`",
-                where=_yaml.place_of(data, ["environments", position], shown, 2),
-                expected="one of " + ", ".join(known),
-            )
-    return Runbook(
-        system=front.system,
-        name=path.stem,
-        title=front.title,
-        kind=RunbookKind(front.kind),
-        summary=front.summary,
-        path=path,
-        digest=hashlib.sha256(text.encode()).hexdigest(),
-        schedule=front.schedule.read() if front.schedule else None,
-        deadline=front.deadline,
-        cell_deadline=front.cell_deadline,
-        fresh_for=front.fresh_for,
-        time_budget=front.time_budget,
-        parameters=MappingProxyType({name: _parameter(name, entry) for name, entry in front.parameters.items()}),
-        environments=tuple(front.environments),
-        owner=front.owner,
-        source=tuple(front.source),
-    )
+    from checks.catalogue import _files
+
+    return _files.read_runbook(path, root, systems)
 
 
-def _misjudged(file: SystemFile, data: Any, shown: Path) -> Iterator[DataError]:
-    settings = {name for environment in file.environments.values() for name in environment}
-    for name, entry in file.metrics.items():
-        for key, error in _judging.faults(entry, settings):
-            error.where = _yaml.place_of(data, ["metrics", name, *key], shown, 1)
-            yield error
+def _systems(root: Path, kept: Kept, errors: list[DataError]) -> dict[str, System]:
+    def read(path: str) -> System:
+        from checks.catalogue import _files
+
+        return _files.read_system(Path(path), root)
+
+    found: dict[str, System] = {}
+    for folder in _listed(f"{root}/docs/systems"):
+        path = f"{folder}/system.yml"
+        if os.path.exists(path):  # noqa: PTH110 - as below
+            for system in _attempt(errors, partial(kept.recall, path, [path], "", partial(read, path))):
+                found[system.name] = system
+    return found
 
 
-def _unknown_states(file: SystemFile, data: Any, shown: Path) -> Iterator[DataError]:
-    for name, entry in file.conditions.items():
-        for state in entry.states:
-            metric, at = (state, "critical") if isinstance(state, str) else (state.metric, state.at)
-            place = _yaml.place_of(data, ["conditions", name], shown, 1)
-            if metric not in file.metrics:
-                yield DataError(
-                    f"the condition {name} rests on a metric that does not exist",
-                    where=place,
-                    expected="one of " + ", ".join(file.metrics),
-                    found=metric,
-                )
-            elif at == "critical" and file.metrics[metric].critical is None and file.metrics[metric].red is None:
-                yield DataError(
-                    f"the condition {name} waits for {metric} to be critical, which it can never be",
-                    where=place,
-                    expected="a metric with a critical limit",
-                    found=metric,
-                    remedy=f"declare `critical:` for it, or write {{metric: {metric}, at: warning}}",
-                )
-
-
-def _metric(system: str, name: str, entry: MetricEntry, data: Any) -> Metric:
-    return Metric(
-        system=system,
-        name=name,
-        title=entry.title,
-        unit=entry.unit,
-        probe=MappingProxyType(_plain(data["metrics"][name]["probe"])),
-        **_judging.judged_by(entry),
-        group=entry.group,
-        meaning=entry.meaning,
-        priority=entry.priority,
-        runbook=entry.runbook,
-        fresh_for=entry.fresh_for,
-        source=tuple(entry.source),
-    )
-
-
-def _plain(node: Any) -> Any:
-    # ruamel's own types keep positions; a metric is carried to kernels as plain data.
-    if isinstance(node, dict):
-        return {str(key): _plain(value) for key, value in node.items()}
-    if isinstance(node, list):
-        return [_plain(value) for value in node]
-    return node if isinstance(node, bool | int | float) else str(node)
-
-
-def _parameter(name: str, entry: ParameterEntry) -> Parameter:
-    return Parameter(name, entry.type, entry.default, entry.minimum, entry.maximum, tuple(entry.choices), entry.help)
+def _runbooks(root: Path, kept: Kept, errors: list[DataError], systems: Mapping[str, System]) -> dict[str, Runbook]:
+    found: dict[str, Runbook] = {}
+    for folder in _listed(f"{root}/notebooks"):
+        system = systems.get(folder.rpartition("/")[2])
+        # Where its system cannot be read, a runbook is judged by less, and that is not kept.
+        known = repr(tuple(system.environments)) if system else ""
+        for path in _listed(folder, ".md"):
+            read = partial(read_runbook, Path(path), root, systems)
+            recall = partial(kept.recall, path, [path], known, read) if system else read
+            for runbook in _attempt(errors, recall):
+                found[runbook.slug] = runbook
+    return found
 
 
 def _dangling(root: Path, systems: Mapping[str, System], runbooks: Mapping[str, Runbook]) -> Iterator[DataError]:
     for system in systems.values():
-        shown = _shown(system.path, root)
-        data: Any = None
-        for metric in system.metrics.values():
-            if metric.runbook and metric.runbook not in runbooks:
-                data = data if data is not None else _yaml.read_mapping(_text(system.path, shown), shown)
-                yield DataError(
-                    f"the metric {metric.name} names a runbook that does not exist",
-                    where=_yaml.place_of(data, ["metrics", metric.name, "runbook"], shown, 1),
-                    expected="one of "
-                    + (", ".join(slug for slug in runbooks if slug.startswith(f"{system.name}/")) or "your runbooks"),
-                    found=metric.runbook,
-                )
+        if any(metric.runbook and metric.runbook not in runbooks for metric in system.metrics.values()):
+            from checks.catalogue import _files
+
+            yield from _files.dangling(system, root, runbooks)
 
 
-def _validated(model: type[_M], data: Any, path: Path, first_line: int, examples: Mapping[str | int, str]) -> _M:
+def _incidents(
+    root: Path, kept: Kept, errors: list[DataError], systems: Mapping[str, System], runbooks: Mapping[str, Runbook]
+) -> dict[str, Incident]:
+    def read(path: str) -> tuple[Incident, ...]:
+        from checks.catalogue import _files, _incidents
+
+        return _incidents.read(Path(path), _files.shown_as(Path(path), root), systems, runbooks)
+
+    about = [(system.name, tuple(system.environments), tuple(system.severities)) for system in systems.values()]
+    known = repr((about, tuple(runbooks)))
+    found: dict[str, Incident] = {}
+    for path in _listed(f"{root}/docs/incidents", ".md"):
+        for incident in _attempt(errors, partial(kept.recall, path, [path], known, partial(read, path))):
+            found |= {one.name: one for one in incident}
+    return found
+
+
+def _checklists(
+    root: Path, kept: Kept, errors: list[DataError], systems: Iterable[System]
+) -> dict[str, tuple[ChecklistItem, ...]]:
+    def read(system: System) -> tuple[ChecklistItem, ...]:
+        from checks.catalogue import _checklists
+
+        return _checklists.read(system, root)
+
+    found: dict[str, tuple[ChecklistItem, ...]] = {}
+    for system in systems:
+        folder = str(system.path.parent)
+        recall = partial(kept.recall, folder, list(_listed(folder, ".md")), system.name, partial(read, system))
+        for items in _attempt(errors, recall):
+            found[system.name] = items
+    return found
+
+
+def _listed(folder: str, ending: str = "") -> Iterator[str]:
+    """What lies in a folder, in the order of the names; nothing where there is no folder."""
     try:
-        return model.model_validate(data)
-    except ValidationError as error:
-        raise CatalogueErrors(_yaml.faults(error, data, path, first_line, examples)) from error
+        names = sorted(os.listdir(folder))  # noqa: PTH208 - there are thousands, and making a path of each takes longer
+    except OSError:
+        return
+    yield from (f"{folder}/{name}" for name in names if name.endswith(ending))
 
 
 def _pick(of: Mapping[str, _T], name: str, kind: str) -> _T:
@@ -350,22 +246,6 @@ def _pick(of: Mapping[str, _T], name: str, kind: str) -> _T:
         expected="one of " + ", ".join(of) if len(of) <= 12 else f"one of {len(of)}; proofbook lint lists them",
         remedy="did you mean " + " or ".join(near) + "?" if near else None,
     )
-
-
-def _text(path: Path, shown: Path) -> str:
-    try:
-        text = path.read_bytes().decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = path.read_bytes()[: error.start].count(b"\n") + 1
-        raise DataError("this is not UTF-8", where=Place(shown, line), remedy="save the file as UTF-8") from error
-    if "\x00" in text:
-        line = text[: text.index("\x00")].count("\n") + 1
-        raise DataError("a NUL character stands here", where=Place(shown, line), remedy="remove it; save the file as UTF-8 text")
-    return text.replace("\r\n", "\n")
-
-
-def _shown(path: Path, root: Path) -> Path:
-    return path.relative_to(root) if path.is_relative_to(root) else path
 
 
 def _attempt(errors: list[DataError], read: Callable[[], _T]) -> Iterator[_T]:

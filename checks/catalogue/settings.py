@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
-
-from checks.catalogue._limits import read_limits
 from checks.errors import DataError, Place, UsageError
+
+if TYPE_CHECKING:
+    from checks.catalogue._kept import Kept
 
 _KNOWN = {"environment", "timezone", "journal", "limits", "redirects", "alive"}
 
@@ -59,14 +59,38 @@ def find_root(start: Path) -> Path:
     )
 
 
-def read_settings(root: Path) -> Settings:
+def read_settings(root: Path, kept: Kept | None = None) -> Settings:
     """Read the settings of the project at `root`; PROOFBOOK_ENVIRONMENT, PROOFBOOK_JOURNAL and PROOFBOOK_ALIVE go before it.
+
+    Args:
+        root: the project's folder.
+        kept: what was read of the project before, if anybody keeps it.
 
     Raises:
         DataError: mkdocs.yml is not YAML, or its ``proofbook`` block holds a key that is not known.
 
     """
     path = root / "mkdocs.yml"
+    read = partial(_declared, path)
+    said: dict[str, Any] = kept.recall("settings", [str(path)], "", read) if kept else read()
+    state = root / ".proofbook"
+    return Settings(
+        environment=os.environ.get("PROOFBOOK_ENVIRONMENT") or said["environment"],
+        timezone=said["timezone"],
+        journal=os.environ.get("PROOFBOOK_JOURNAL") or said["journal"] or f"sqlite:///{state / 'journal.db'}",
+        state=state,
+        site_name=said["site_name"],
+        limits=said["limits"],
+        alive=os.environ.get("PROOFBOOK_ALIVE") or said["alive"],
+    )
+
+
+def _declared(path: Path) -> dict[str, Any]:
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+    from checks.catalogue._limits import read_limits
+
     try:
         document: Any = YAML(typ="rt", pure=True).load(path.read_text(encoding="utf-8")) or {}
     except MarkedYAMLError as error:
@@ -86,13 +110,6 @@ def read_settings(root: Path) -> Settings:
             where=Place(path, block.lc.key(unknown[0])[0] + 1),
             expected="one of " + ", ".join(sorted(_KNOWN)),
         )
-    state = root / ".proofbook"
-    return Settings(
-        environment=os.environ.get("PROOFBOOK_ENVIRONMENT") or str(block.get("environment", "production")),
-        timezone=str(block.get("timezone", "UTC")),
-        journal=os.environ.get("PROOFBOOK_JOURNAL") or str(block.get("journal", "") or f"sqlite:///{state / 'journal.db'}"),
-        state=state,
-        site_name=str(document.get("site_name", "Proofbook")),
-        limits=read_limits(block, path),
-        alive=os.environ.get("PROOFBOOK_ALIVE") or str(block.get("alive", "")),
-    )
+    defaults = {"environment": "production", "timezone": "UTC", "journal": "", "alive": ""}
+    said: dict[str, Any] = {name: str(block.get(name, default)) for name, default in defaults.items()}
+    return {**said, "site_name": str(document.get("site_name", "Proofbook")), "limits": read_limits(block, path)}
