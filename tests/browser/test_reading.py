@@ -6,7 +6,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -42,6 +42,10 @@ MISSING = "no-such-page.html"
 SCREENSHOTS = Path(os.environ.get("PROOFBOOK_SCREENSHOTS") or Path(__file__).parents[2] / "screenshots")
 """Where pictures of every page are left for people to look at; continuous integration keeps them."""
 Scheme = Literal["light", "dark"]
+_BACKGROUNDS = {"light": "rgb(255, 255, 255)", "dark": "rgb(18, 24, 30)"}
+_BACKGROUND = "getComputedStyle(document.body).backgroundColor"
+_DRAWN = "new Promise(drawn => requestAnimationFrame(() => requestAnimationFrame(drawn)))"
+_VIOLATIONS = "axe.run({resultTypes: ['violations']}).then(found => found.violations)"
 
 
 @dataclass
@@ -76,27 +80,100 @@ def published_at(site: Path) -> datetime:
     return datetime.fromisoformat(json.loads((site / "status.json").read_text(encoding="utf-8"))["published_at"])
 
 
-@pytest.mark.parametrize(
-    ("way", "width", "scheme"), [("file", 360, "dark"), ("file", 1440, "light"), ("http", 360, "light"), ("http", 1440, "dark")]
-)
-def test_pages_are_quiet_and_keep_to_themselves(
-    browser: Browser, everything: Path, served: Callable[[Path], str], way: str, width: int, scheme: Scheme
-) -> None:
-    """No page complains, asks anything of another machine, or is wider than its window, whatever was observed."""
-    base = everything.as_uri() + "/" if way == "file" else served(everything)
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """A page as it stood in a window of some width and scheme."""
+
+    address: str
+    width: int
+    scheme: Scheme
+    wider: int
+    title: str
+    background: str
+    violations: list[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """All that was seen of a site by a reader who opened every page of it once."""
+
+    base: str
+    sights: list[Sight]
+    complaints: list[str]
+    asked: list[str]
+
+
+def _visit(browser: Browser, base: str, addresses: list[str], windows: list[tuple[int, Scheme]], axe: str = "") -> Visit:
+    """Open each page in the first window, then make it the others: loading it again for each would show nothing else."""
+    from playwright.sync_api import TimeoutError as TookTooLong
+
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-    with reading(browser, width=width, scheme=scheme) as reader:
-        for address in [*PAGES, evidence_of(everything)]:
-            reader.page.goto(base + address)
-            reader.page.wait_for_load_state("networkidle")
-            name = "evidence" if address.startswith("evidence/") else address.removesuffix(".html").replace("/", "-")
-            reader.page.screenshot(path=SCREENSHOTS / f"{name}-{width}-{scheme}.png", full_page=True)
-            assert reader.page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, address
-            assert reader.page.title() != "taken"
-            background = reader.page.evaluate("getComputedStyle(document.body).backgroundColor")
-            assert background == {"light": "rgb(255, 255, 255)", "dark": "rgb(18, 24, 30)"}[scheme], address
-        assert reader.complaints == []
-        assert [url for url in reader.asked if not url.startswith((base, "data:"))] == []
+    sights = []
+    with reading(browser, width=windows[0][0], scheme=windows[0][1]) as reader:
+        page = reader.page
+        for address in addresses:
+            for number, (width, scheme) in enumerate(windows):
+                page.set_viewport_size({"width": width, "height": 900})
+                # Who looks while colours change sees those of neither scheme.
+                page.emulate_media(color_scheme=scheme, reduced_motion="reduce" if number else "no-preference")
+                if number == 0:
+                    page.goto(base + address)
+                    page.wait_for_load_state("networkidle")
+                    page.evaluate(axe)
+                page.evaluate(_DRAWN)
+                with suppress(TookTooLong):
+                    page.wait_for_function(f"{_BACKGROUND} === '{_BACKGROUNDS[scheme]}'", timeout=5_000)
+                if not axe:
+                    name = "evidence" if address.startswith("evidence/") else address.removesuffix(".html").replace("/", "-")
+                    page.screenshot(path=SCREENSHOTS / f"{name}-{width}-{scheme}.png", full_page=True)
+                wider = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+                background = page.evaluate(_BACKGROUND)
+                found = page.evaluate(_VIOLATIONS) if axe else []
+                sights.append(Sight(address, width, scheme, wider, page.title(), background, found))
+    # The page of what is not found says so, too.
+    return Visit(base, sights, [said for said in reader.complaints if "404" not in said], reader.asked)
+
+
+@pytest.fixture(scope="module")
+def on_disk(browser: Browser, everything: Path) -> Visit:
+    """The site as it is read from the file system."""
+    addresses = [*PAGES, evidence_of(everything)]
+    return _visit(browser, everything.as_uri() + "/", addresses, [(1440, "light"), (360, "dark")])
+
+
+@pytest.fixture(scope="module")
+def online(browser: Browser, everything: Path, served: Callable[[Path], str]) -> Visit:
+    """The site as it is served, looked at by axe, too."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    addresses = [*PAGES, evidence_of(everything), MISSING]
+    return _visit(browser, served(everything), addresses, [(360, "light"), (1440, "dark")], axe.axe_script)
+
+
+@pytest.mark.parametrize("way", ["on_disk", "online"])
+def test_pages_are_quiet_and_keep_to_themselves(request: pytest.FixtureRequest, way: str) -> None:
+    """No page complains, asks anything of another machine, or is wider than its window, whatever was observed."""
+    visit: Visit = request.getfixturevalue(way)
+    assert len(visit.sights) >= 2 * len(PAGES)
+    for sight in visit.sights:
+        assert sight.wider <= 0, sight.address
+        assert sight.title != "taken"
+        assert sight.background == _BACKGROUNDS[sight.scheme], sight.address
+    assert visit.complaints == []
+    assert [url for url in visit.asked if not url.startswith((visit.base, "data:"))] == []
+
+
+def test_everyone_can_use_it(online: Visit) -> None:
+    """Axe finds nothing on any page, narrow or wide, light or dark: contrast, names, structure, landmarks, keyboard."""
+    for sight in online.sights:
+        told = [
+            (
+                violation["id"],
+                violation["impact"],
+                [(node["target"], node["failureSummary"]) for node in violation["nodes"]][:3],
+            )
+            for violation in sight.violations
+        ]
+        assert told == [], (sight.address, sight.width, sight.scheme)
 
 
 def test_home_answers_first(browser: Browser, troubled: Path) -> None:
@@ -199,25 +276,3 @@ def test_search_finds(browser: Browser, well: Path, served: Callable[[Path], str
         assert "clear-cache.html" in (found.get_attribute("href") or "")
         assert reader.complaints == []
         assert [url for url in reader.asked if not url.startswith((base, "data:", "blob:", "about:"))] == []
-
-
-@pytest.mark.parametrize(("width", "scheme"), [(390, "light"), (1440, "dark")])
-def test_everyone_can_use_it(
-    browser: Browser, everything: Path, served: Callable[[Path], str], width: int, scheme: Scheme
-) -> None:
-    """Axe finds nothing on any page: contrast, names, structure, landmarks, keyboard."""
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
-    with reading(browser, width=width, scheme=scheme) as reader:
-        base = served(everything)
-        for address in [*PAGES, evidence_of(everything), MISSING]:
-            reader.page.goto(base + address)
-            found: list[dict[str, Any]] = axe.run(reader.page).response["violations"]
-            told = [
-                (
-                    violation["id"],
-                    violation["impact"],
-                    [(node["target"], node["failureSummary"]) for node in violation["nodes"]][:3],
-                )
-                for violation in found
-            ]
-            assert told == [], address
