@@ -11,13 +11,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import ChoiceLoader, DictLoader
 from mkdocs.structure.toc import AnchorLink, TableOfContents
+
+from checks.site.kept import FOLDER_VARIABLE, KEY_VARIABLE
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -26,8 +28,6 @@ if TYPE_CHECKING:
     from mkdocs.structure.nav import Navigation
     from mkdocs.structure.pages import Page
 
-FOLDER_VARIABLE = "PROOFBOOK_PAGES"
-KEY_VARIABLE = "PROOFBOOK_PAGES_KEY"
 _TEMPLATE = "proofbook-kept.html"
 _MKDOCS = "1.6."
 """The MkDocs whose pages are known; another one renders all of them."""
@@ -47,6 +47,7 @@ class PageCache:
     key: str
     _contents: dict[str, str] = field(default_factory=dict)
     _outputs: dict[str, str] = field(default_factory=dict)
+    _texts: dict[str, str] = field(default_factory=dict)
 
     @property
     def fresh(self) -> Path:
@@ -56,12 +57,29 @@ class PageCache:
     def files_are(self, files: Files) -> None:
         """Take into account which files there are, before any page is rendered."""
         known = sorted((file.src_uri, file.dest_uri, str(file.inclusion)) for file in files)
-        self.key = _digest(self.key, known)
-        self.fresh.mkdir(parents=True, exist_ok=True)
+        self.key = digest(self.key, known)
+
+    def text(self, src_uri: str, made_of: str, make: Callable[[], str]) -> str:
+        """The text of a generated page that takes long to make: the one that was made of the same, or a new one."""
+        self._texts[src_uri] = made_of
+        known = self._read(made_of, "md")
+        if known is None:
+            known = make()
+            self._write(made_of, "md", known)
+        return known
+
+    def keys(self) -> dict[str, list[str]]:
+        """By source path, the names of the files that a page's parts are kept in."""
+        parts = ((self._texts, "md"), (self._contents, "json"), (self._outputs, "html"))
+        found: dict[str, list[str]] = {}
+        for known, kind in parts:
+            for src_uri, key in known.items():
+                found.setdefault(src_uri, []).append(f"{key}.{kind}")
+        return found
 
     def markdown(self, markdown: str, page: Page) -> None:
         """Give a page its HTML where it is known what its Markdown is rendered to; else note what comes of it."""
-        key = _digest(self.key, page.file.src_uri, markdown, page.meta, bool(page.file.generated_by))
+        key = digest(self.key, page.file.src_uri, markdown, page.meta, bool(page.file.generated_by))
         self._contents[page.file.src_uri] = key
         known = self._read(key, "json")
         render = page.render
@@ -80,11 +98,11 @@ class PageCache:
 
     def environment(self, env: Environment, pages: Iterable[Page], nav: Navigation) -> None:
         """Once all pages are read, let those keep their whole HTML for which it is known."""
-        around = _digest(self.key, [_seen(item) for item in nav.items])
+        around = digest(self.key, [seen_in_navigation(item) for item in nav.items])
         for page in pages:
             uri = page.file.src_uri
             neighbours = [one and (one.title, one.url) for one in (page.previous_page, page.next_page)]
-            key = _digest(around, self._contents.get(uri, os.urandom(8).hex()), page.title, neighbours)
+            key = digest(around, self._contents.get(uri, os.urandom(8).hex()), page.title, neighbours)
             self._outputs[uri] = key
             known = self._read(key, "html")
             if known is not None:
@@ -104,7 +122,8 @@ class PageCache:
             text = path.read_bytes().decode()
         except (OSError, UnicodeDecodeError):
             return None
-        os.link(path, self.fresh / path.name)
+        if not (to := self.fresh / path.name).exists():
+            os.link(path, to)
         return text
 
     def _write(self, key: str, kind: str, text: str) -> None:
@@ -116,7 +135,11 @@ def opened() -> PageCache | None:
     import mkdocs
 
     folder, key = os.environ.get(FOLDER_VARIABLE), os.environ.get(KEY_VARIABLE)
-    return PageCache(Path(folder), key) if folder and key and mkdocs.__version__.startswith(_MKDOCS) else None
+    if not (folder and key and mkdocs.__version__.startswith(_MKDOCS)):
+        return None
+    cache = PageCache(Path(folder), key)
+    cache.fresh.mkdir(parents=True, exist_ok=True)
+    return cache
 
 
 def _noted(page: Page) -> dict[str, Any]:
@@ -155,12 +178,13 @@ def _link(noted: list[Any]) -> AnchorLink:
     return made
 
 
-def _seen(item: Any) -> Any:
+def seen_in_navigation(item: Any) -> Any:
     """What a page shows of an item of the navigation."""
     if item.children is not None:
-        return [item.title, [_seen(child) for child in item.children]]
+        return [item.title, [seen_in_navigation(child) for child in item.children]]
     return [item.title, getattr(item, "url", ""), dict(getattr(item, "meta", {}))]
 
 
-def _digest(*parts: Any) -> str:
+def digest(*parts: Any) -> str:
+    """A digest of some values."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=repr).encode()).hexdigest()

@@ -14,7 +14,19 @@ from mkdocs.structure.files import File, InclusionLevel
 
 from checks import catalogue
 from checks.errors import ProofbookError
-from checks.site import coverage_page, metric_page, navigation, own_files, page_cache, prose, redirects, settled, skeleton
+from checks.site import (
+    coverage_page,
+    macros,
+    metric_page,
+    navigation,
+    own_files,
+    page_cache,
+    prose,
+    redirects,
+    settled,
+    skeleton,
+    touched,
+)
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -24,6 +36,7 @@ if TYPE_CHECKING:
     from mkdocs.structure.nav import Navigation
     from mkdocs.structure.pages import Page
 
+    from checks.model import Runbook
     from checks.site.facts import Facts
 
 _KEPT_OUT = ("system.yml", "requirements.yml")
@@ -49,7 +62,9 @@ class ProofbookPlugin(BasePlugin[ProofbookConfig]):  # type: ignore[no-untyped-c
         self._serving = False
         self._facts: Facts | None = None
         self._cache: page_cache.PageCache | None = None
+        self._touched: touched.Touched | None = None
         self._nav: Navigation | None = None
+        self._files: Files | None = None
 
     def on_startup(self, *, command: Literal["build", "gh-deploy", "serve"], dirty: bool) -> None:  # noqa: ARG002 - MkDocs' names
         """Remember whether readers will see these pages at once."""
@@ -69,6 +84,9 @@ class ProofbookPlugin(BasePlugin[ProofbookConfig]):  # type: ignore[no-untyped-c
             config.theme["features"] = list(dict.fromkeys([*config.theme["features"], "navigation.prune"]))
         self._facts = None
         self._cache = None if self._serving else page_cache.opened()
+        self._touched = touched.opened() if self._cache else None
+        if self._touched:
+            self._touched.declared(self.catalogue, macros.macros(self.catalogue), config.plugins)
         return config
 
     def on_files(self, files: Files, *, config: MkDocsConfig) -> Files:
@@ -80,7 +98,7 @@ class ProofbookPlugin(BasePlugin[ProofbookConfig]):  # type: ignore[no-untyped-c
             files.append(File.generated(config, name, content=content))
         for runbook in self.catalogue.runbooks.values():
             try:
-                page = skeleton.runbook_page(runbook, self.catalogue)
+                page = self._runbook_page(runbook)
             except ProofbookError as error:
                 raise PluginError(f"the page of {runbook.slug} cannot be made\n{error}") from error
             files.append(File.generated(config, skeleton.page_of(runbook), content=page))
@@ -110,11 +128,14 @@ class ProofbookPlugin(BasePlugin[ProofbookConfig]):  # type: ignore[no-untyped-c
         return prose.inert(skeleton.wrap_steps(html) if page.file.generated_by else html)
 
     @event_priority(-100)  # when no other plugin will move a page any more
-    def on_nav(self, nav: Navigation, *, files: Files, **_: Any) -> Navigation:
+    def on_nav(self, nav: Navigation, *, config: MkDocsConfig, files: Files) -> Navigation:
         """Remember the navigation, which every page shows."""
         self._nav = nav
+        self._files = files
         if self._cache:
             self._cache.files_are(files)
+        if self._touched:
+            self._touched.choose(files, config)
         return nav
 
     @event_priority(100)  # before macros are run, which would run those in a title, too
@@ -134,8 +155,18 @@ class ProofbookPlugin(BasePlugin[ProofbookConfig]):  # type: ignore[no-untyped-c
     def on_env(self, env: Environment, *, files: Files, **_: Any) -> Environment:
         """Spare the theme the pages that it has rendered before."""
         if self._cache and self._nav:
-            self._cache.environment(env, [file.page for file in files.documentation_pages() if file.page], self._nav)
+            pages = [file.page for file in files.documentation_pages() if file.page and file.page.content is not None]
+            if self._touched:
+                self._touched.navigation_is(self._nav, pages)
+            self._cache.environment(env, pages, self._nav)
         return env
+
+    @event_priority(-100)  # after the search has looked at the page
+    def on_page_context(self, context: Any, *, page: Page, config: MkDocsConfig, **_: Any) -> Any:
+        """Remember what the search knows of a page."""
+        if self._touched and (index := _index(config)) is not None:
+            self._touched.indexed(page, index.entries)
+        return context
 
     @event_priority(100)  # before any other plugin changes what the theme has made
     def _rendered(self, /, output: str, *, page: Page, **_: Any) -> str:
@@ -154,8 +185,13 @@ class ProofbookPlugin(BasePlugin[ProofbookConfig]):  # type: ignore[no-untyped-c
 
     on_post_page = CombinedEvent(_rendered, _filled)
 
+    @event_priority(100)  # before the search writes its index
+    def _finished(self, /, *, config: MkDocsConfig) -> None:
+        if self._touched and self._cache and self._files and (index := _index(config)) is not None:
+            self._touched.finish(self._files, index, self._cache.keys())
+
     @event_priority(-200)  # after the offline search has written its index
-    def on_post_build(self, *, config: MkDocsConfig) -> None:
+    def _exported(self, /, *, config: MkDocsConfig) -> None:
         """Under ``mkdocs serve``, write the evidence and the exports that the pages link to."""
         if self._serving:
             from checks.site import exports, writing
@@ -163,12 +199,22 @@ class ProofbookPlugin(BasePlugin[ProofbookConfig]):  # type: ignore[no-untyped-c
             writing.write_evidence(self._live(), Path(config.site_dir))
             exports.write(self._live(), Path(config.site_dir))
 
+    on_post_build = CombinedEvent(_finished, _exported)
+
     def on_serve(self, server: LiveReloadServer, **_: Any) -> LiveReloadServer:
         """Build again when a runbook changes."""
         notebooks = self.catalogue.root / "notebooks"
         if notebooks.is_dir():
             server.watch(str(notebooks))
         return server
+
+    def _runbook_page(self, runbook: Runbook) -> str:
+        if self._cache is None:
+            return skeleton.runbook_page(runbook, self.catalogue)
+        made_of = page_cache.digest(self._cache.key, repr(runbook), repr(self.catalogue.systems.get(runbook.system)))
+        if self._touched and self._touched.spares(skeleton.page_of(runbook), made_of):
+            return ""
+        return self._cache.text(skeleton.page_of(runbook), made_of, lambda: skeleton.runbook_page(runbook, self.catalogue))
 
     def _live(self) -> Facts:
         if self._facts is None:
@@ -179,3 +225,10 @@ class ProofbookPlugin(BasePlugin[ProofbookConfig]):  # type: ignore[no-untyped-c
             with open_journal(settings.journal) as journal:
                 self._facts = gather(self.catalogue, journal, settings.environment, datetime.now(UTC))
         return self._facts
+
+
+def _index(config: MkDocsConfig) -> Any:
+    """What Material's search knows; ``None`` where another search, or none, takes part."""
+    plugin = config.plugins.get("search") or config.plugins.get("material/search")
+    index = getattr(plugin, "search_index", None)
+    return index if isinstance(getattr(index, "entries", None), list) else None

@@ -11,11 +11,12 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from checks.catalogue.installed import versions
 
 if TYPE_CHECKING:
     from checks.catalogue import Catalogue
@@ -33,6 +34,7 @@ _BUILDERS = (
     "nbformat",
     "nh3",
 )
+_PROGRAMS = (".py", ".html", ".css", ".js", ".yml", ".json", ".md")
 _PLUGINS = frozenset({"search", "offline", "macros", "proofbook", "tags", "meta", "redirects", "minify"})
 """Plugins whose pages follow from the project's files alone."""
 _READS_ELSEWHERE = ("pymdownx.snippets", "pymdownx.b64", "pymdownx.blocks.html", "markdown_include")
@@ -68,6 +70,7 @@ class Sources:
     Attributes:
         key: a digest of all of it; ``None`` where it cannot be known.
         around: a digest of all but the text: settings, theme and programs; empty where pages are never the same again.
+        texts: a digest of each file of the text, by its path from the project's folder.
         why: why it cannot be known; empty where it can.
         newest: when the newest of the files was changed, seconds since 1970.
 
@@ -77,6 +80,7 @@ class Sources:
     around: str
     why: str
     newest: int
+    texts: Mapping[str, str] = field(default_factory=dict)
 
 
 def read(catalogue: Catalogue, memory: Path) -> Sources:
@@ -104,19 +108,20 @@ def read(catalogue: Catalogue, memory: Path) -> Sources:
         "programs": programs(),
     }
     pages = "" if _dated(root, settings) else _digest(around)
-    return Sources(_digest({**around, "files": by_name}), pages, "", newest)
+    texts = {name: digest for name, digest in by_name.items() if name.startswith(text)}
+    return Sources(_digest({**around, "files": by_name}), pages, "", newest, texts)
 
 
 @cache
 def programs() -> str:
     """A digest of the programs that make pages: ours, and those that we build upon."""
-    package = Path(__file__).parents[1]
+    package = str(Path(__file__).parents[1])
     ours = {
-        path.relative_to(package).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(package.rglob("*"))
-        if path.suffix in (".py", ".html", ".css", ".js", ".yml", ".json", ".md") and "sandbox" not in path.parts
+        os.path.relpath(path, package): hashlib.sha256(Path(path).read_bytes()).hexdigest()
+        for path in _below(Path(package))
+        if path.endswith(_PROGRAMS) and f"{os.sep}sandbox{os.sep}" not in path
     }
-    return _digest({"ours": ours, "python": sys.version, "versions": {name: _version(name) for name in _BUILDERS}})
+    return _digest({"ours": ours, "python": sys.version, "versions": versions(_BUILDERS)})
 
 
 def _settings(root: Path) -> tuple[dict[str, Any], list[Path]]:
@@ -223,13 +228,6 @@ def _remember(memory: Path, files: Mapping[str, Any]) -> None:
     aside.touch()
     aside.write_text(json.dumps({"at": aside.stat().st_mtime_ns, "files": files}), encoding="utf-8")
     aside.replace(memory)
-
-
-def _version(name: str) -> str:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return ""
 
 
 def _digest(parts: Mapping[str, Any]) -> str:
