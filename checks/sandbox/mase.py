@@ -18,6 +18,7 @@ from checks.sandbox.mase_features import LEGACY, MODERN, Features
 from checks.sandbox.mase_figures import Act, DebugLog, Tally, share, users
 from checks.sandbox.mase_plugin import BAD_RELEASE, GOOD_RELEASE, Plugin
 from checks.sandbox.mase_site import Site
+from checks.sandbox.mase_source import Source
 from checks.sandbox.mase_support import SupportDesk
 
 _VISITORS = 60
@@ -46,6 +47,7 @@ class Mase(Service):
         "complaints": "Users complain: seven at once, then one every few seconds.",
         "adoption": "Six of ten users go back to the old editor.",
         "exposed-log": "debug.log is served to everybody.",
+        "tests": "A change on main cuts off the German strings, so a test fails.",
     }
 
     def __init__(self, folder: Path) -> None:
@@ -61,6 +63,7 @@ class Mase(Service):
         )  # fmt: skip
         self.tracker = IssueTracker(self.database, "mase/support")
         self.desk = SupportDesk(self.database, self.tracker)
+        self.source: Source
         self._token = folder / "admin.token"
         self._ballast = bytearray()
         self._followed: frozenset[str] = frozenset()
@@ -70,6 +73,7 @@ class Mase(Service):
 
     def setup(self) -> None:
         """Install the plugin and create its rows where they are missing."""
+        self.source = Source(self.folder / "source", self.faults)
         self.site.create(_VISITORS)
         self.features.create()
         self.database.script(
@@ -91,6 +95,10 @@ class Mase(Service):
             "MASE_DEBUG_LOG": str(self.debug_log.path),
             "MASE_PLUGINS": str(self.plugin.folder.parent),
             "MASE_SUPPORT": f"{self.url}/repos/{self.tracker.repository}",
+            "MASE_ORIGIN": str(self.source.origin),
+            "MASE_CI": f"{self.url}/ci",
+            "MASE_STAGING": f"{self.url}/staging",
+            "MASE_STAGING_PLUGINS": str(self.source.staging.plugin.folder.parent),
             "MASE_ADMIN_TOKEN": self._token.read_text(encoding="utf-8"),
         }
 
@@ -109,6 +117,7 @@ class Mase(Service):
             Route("DELETE", f"{_REST}/transients", self._with_token(self._clear_transients), operator),
             Route("GET", f"{_REST}/metrics", self._metrics, operator),
             Route("GET", f"{_REST}/performance", self._performance, operator),
+            *self.source.routes(),
             *self.tracker.routes(),
         ]
 
@@ -124,6 +133,7 @@ class Mase(Service):
         return [
             Job("faults", 0.5, self._follow_faults),
             Job("archive", 60, self._archive),
+            Job("source", 1.0, self.source.work),
             Job("support", 20, lambda: self.desk.catch_up(datetime.now(UTC))),
             Job("complaints", 5, self._complain),
             Job("first visits", 86_400, self._first_visits),
@@ -133,9 +143,10 @@ class Mase(Service):
         ]
 
     def stop(self) -> None:
-        """Close the request log too."""
+        """Close the request log and the staging site too."""
         super().stop()
         self.requests.close()
+        self.source.staging.close()
 
     # What happens by itself --------------------------------------------------------------------------------------
 
@@ -229,6 +240,7 @@ class Mase(Service):
         return Answer({
             "window_s": self.tally.seconds,
             "release": self.plugin.version(),
+            "overall": share(events),
             "javascript": share([event for event in events if event.act is Act.VIEW]),
             "state": share([event for event in events if event.act is Act.SAVE]),
             "features": [

@@ -31,6 +31,21 @@ class PluginMissing(Exception):
     """The folder lacks a file that the plugin cannot start without."""
 
 
+def files_of(release: str) -> dict[str, str]:
+    """The files of a release, path and text; those of the bad one are what its name says."""
+    strings = {locale: json.dumps(_STRINGS[locale], ensure_ascii=False) for locale in LOCALES}
+    files = {
+        "mase.php": f"<?php\n/**\n * Plugin Name: MASE\n * Version: {release}\n */\n",
+        "includes/templates.json": json.dumps(TEMPLATES, indent=2),
+        "assets/admin.js": "window.mase = JSON.parse(document.getElementById('mase-config').textContent);\n",
+        **{f"languages/{locale}.json": text for locale, text in strings.items()},
+    }
+    if release == BAD_RELEASE:
+        files["languages/de.json"] = strings["de"][:-9]
+        files["includes/engine-next.php"] = "<?php // the preview engine of the next release\n"
+    return files
+
+
 class Plugin:
     """What is installed in ``wp-content/plugins/mase``, and the archives beside it.
 
@@ -49,16 +64,7 @@ class Plugin:
 
         The bad release has German strings that are cut off, and a file that the good one does not have.
         """
-        strings = {locale: json.dumps(_STRINGS[locale], ensure_ascii=False) for locale in LOCALES}
-        files = {
-            "mase.php": f"<?php\n/**\n * Plugin Name: MASE\n * Version: {release}\n */\n",
-            "includes/templates.json": json.dumps(TEMPLATES, indent=2),
-            "assets/admin.js": "window.mase = JSON.parse(document.getElementById('mase-config').textContent);\n",
-            **{f"languages/{locale}.json": text for locale, text in strings.items()},
-        }
-        if release == BAD_RELEASE:
-            files["languages/de.json"] = strings["de"][:-9]
-            files["includes/engine-next.php"] = "<?php // the preview engine of the next release\n"
+        files = files_of(release)
         for name, text in files.items():
             target = self.folder / name
             target.parent.mkdir(parents=True, exist_ok=True)

@@ -164,7 +164,7 @@ class Operation:
             ("POST", "/admin/services/{verb}"): self._all,
             ("GET", "/admin/releases"): lambda _: Answer(self._release()),
             ("POST", "/admin/releases"): self._deploy,
-            ("POST", "/ci/runs"): lambda request: self._service.project.test(request),
+            ("POST", "/ci/runs"): lambda request: self._service.project.ci.run(request),
             ("GET", "/admin/secret-key"): lambda _: Answer(self._service.keys.state()),
             ("POST", "/admin/secret-key"): self._renew_key,
             ("GET", "/admin/accounts/{user}"): self._account,

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import io
-import json
 import shutil
-import subprocess
-import sys
-import tarfile
 import threading
 import time
 from datetime import UTC, datetime, timedelta
@@ -16,10 +11,10 @@ from typing import Any
 
 from checks.sandbox import wellbeing_files as files
 from checks.sandbox.kit import Answer, Counted, Faults, HttpError, Repository, Request, Route, read_json, utc_text, write_json
+from checks.sandbox.kit_ci import Ci
 
 _LOOKED_AT_EVERY = 30.0  # seconds between looks at origin while nothing else asks for one
 _RELEVANT = frozenset({"vulnerable", "tests", "secret"})
-_RUNS_KEPT = 50
 
 
 class Project:
@@ -37,11 +32,11 @@ class Project:
         self._lock = threading.RLock()
         self._done: frozenset[str] | None = None
         self._looked_at = float("-inf")
-        self._main = ""
         finished = folder / "finished"
         if not finished.exists():
             shutil.rmtree(folder, ignore_errors=True)  # what an earlier start left half done
         self.repository = Repository(folder, files.BEFORE, author="Developers <developers@localhost>")
+        self.ci = Ci(folder, self.repository)
         if not finished.exists():
             self._release()
             finished.touch()
@@ -58,7 +53,7 @@ class Project:
 
     def replicas(self) -> int:
         """How many instances of the API the deployed release asks for; 1 where it does not say."""
-        for line in (self._folder_of(str(self.deployed["commit"])) / files.COMPOSE).read_text(encoding="utf-8").splitlines():
+        for line in (self.ci.unpacked(str(self.deployed["commit"])) / files.COMPOSE).read_text(encoding="utf-8").splitlines():
             name, _, count = line.strip().partition(":")
             if name == "replicas" and count.strip().isdecimal():
                 return max(1, min(5, int(count)))
@@ -73,7 +68,7 @@ class Project:
         git("tag", files.RELEASE)
         git("push", "--quiet", "origin", "--tags")
         for one in (before, commit):
-            self._unpack(one)
+            self.ci.unpacked(one)
         write_json(self.folder / "deployed.json", {"commit": commit, "since": utc_text(now), "before": before})
 
     # What developers and CI do --------------------------------------------------------------------------------------
@@ -86,7 +81,7 @@ class Project:
         with self._lock:
             if faults != self._done:
                 self._develop(faults)
-            self._main = str(self._tested(self._commit_of("main"))["commit"])
+            self.ci.look()
             self._done, self._looked_at = faults, time.monotonic()
 
     def _develop(self, faults: frozenset[str]) -> None:
@@ -109,76 +104,15 @@ class Project:
         if changes:
             self.repository.commit("Change " + ", ".join(changes), changes)
 
-    def _commit_of(self, ref: str) -> str:
-        """The commit that a branch or tag of origin points at.
-
-        Raises:
-            HttpError: 404, there is none.
-
-        """
-        found = self.repository.git("ls-remote", "origin", f"refs/heads/{ref}", f"refs/tags/{ref}").split()
-        if not found:
-            raise HttpError(404, f"origin has no {ref}")
-        return found[0]
-
-    def _tested(self, commit: str) -> dict[str, Any]:
-        """How the tests of a commit went; they are run once."""
-        runs = read_json(self.folder / "runs.json").get("runs", [])
-        known = next((run for run in runs if run["commit"] == commit), None)
-        if known is None:
-            known = self._run_tests(commit)
-            write_json(self.folder / "runs.json", {"runs": [*runs, known][-_RUNS_KEPT:]})
-        return dict(known)
-
-    def _run_tests(self, commit: str) -> dict[str, Any]:
-        begun, folder = datetime.now(UTC), self._unpack(commit)
-        done = subprocess.run(
-            [sys.executable, "-B", "ci/tests.py"], cwd=folder, capture_output=True, text=True, timeout=60, check=False
-        )
-        try:
-            counted = json.loads(done.stdout)
-        except ValueError:
-            counted = {"tests": 0, "failed": None}  # a run that does not say how it went has not passed
-        took_s = (datetime.now(UTC) - begun).total_seconds()
-        return {"commit": commit, "at": utc_text(begun), "took_s": round(took_s, 2), **counted}
-
-    def _folder_of(self, commit: str) -> Path:
-        return self.folder / "releases" / commit[:12]
-
-    def _unpack(self, commit: str) -> Path:
-        """The files of a commit in a folder of their own; complete or not there."""
-        target = self._folder_of(commit)
-        if not target.exists():
-            self.repository.git("fetch", "--quiet", "origin", "+refs/heads/*:refs/remotes/origin/*")
-            packed = subprocess.run(
-                ["git", "archive", commit], cwd=self.repository.clone, capture_output=True, timeout=30, check=True
-            ).stdout
-            draft = target.with_name(f".{target.name}")
-            shutil.rmtree(draft, ignore_errors=True)
-            draft.mkdir(parents=True)
-            with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
-                for member in archive:
-                    if (file := archive.extractfile(member)) is not None:
-                        path = draft / member.name
-                        path.parent.mkdir(parents=True, exist_ok=True)
-                        path.write_bytes(file.read())
-            draft.rename(target)
-        return target
-
     # What is asked of them ------------------------------------------------------------------------------------------
 
     def routes(self) -> list[Route]:
         """Runs of the tests, and the index."""
         return [
-            Route("GET", "/ci/runs/{ref}", self._latest_run, Counted.OPERATOR),
+            Route("GET", "/ci/runs/{ref}", self.ci.answer, Counted.OPERATOR),
             Route("GET", "/pypi/{package}/json", self._package, Counted.OPERATOR),
             Route("GET", "/pypi/{package}/{version}/json", self._package, Counted.OPERATOR),
         ]
-
-    def test(self, request: Request) -> Answer:
-        """Run the tests of a branch or tag, unless its commit was tested; how they went."""
-        with self._lock:
-            return Answer(self._tested(self._commit_of(str(request.json().get("ref", "main")))))
 
     def deploy(self, ref: str) -> dict[str, Any]:
         """Put the files of a branch or tag, or of what was deployed before, in place; they are used from the next start on.
@@ -189,25 +123,16 @@ class Project:
         """
         with self._lock:
             now = self.deployed
-            commit = str(now.get("before", "")) if ref == "before" else self._commit_of(ref)
+            commit = str(now.get("before", "")) if ref == "before" else self.ci.commit_of(ref)
             if not commit:
                 raise HttpError(404, "nothing was deployed before")
-            tested = self._tested(commit)
+            tested = self.ci.tested(commit)
             if ref != "before" and (not tested["tests"] or tested["failed"] != 0):
                 raise HttpError(409, f"{tested['failed']} of {tested['tests']} tests failed: it is not deployed")
-            self._unpack(commit)
+            self.ci.unpacked(commit)
             after = {"commit": commit, "since": utc_text(datetime.now(UTC)), "before": now.get("commit", "")}
             write_json(self.folder / "deployed.json", after)
             return after
-
-    def _latest_run(self, request: Request) -> Answer:
-        ref = request.args["ref"]
-        commit = self._main if ref == "main" else self._commit_of(ref)
-        runs = read_json(self.folder / "runs.json").get("runs", [])
-        known = next((run for run in runs if run["commit"] == commit), None)
-        if known is None:
-            raise HttpError(404, "its tests were not run yet")
-        return Answer(known)
 
     def _package(self, request: Request) -> Answer:
         index, package = read_json(self.folder / "index.json"), request.args["package"].lower()

@@ -163,10 +163,11 @@ def test_memory_is_really_taken_and_given_back(service: Quiet) -> None:
 def test_every_metric_is_checked_by_a_read_step(service: Quiet, execute: Execute, catalogue: Catalogue) -> None:
     """Runbooks that run without an operator judge each declared metric, and all of them are ok on a healthy site."""
     service.break_and_visit()
+    service.source.work()
     variables = service.variables()
     results = {
         metric: found
-        for name in ("daily-checks", "weekly-checks", "rollback-decision")
+        for name in ("daily-checks", "weekly-checks", "rollback-decision", "rollout-report")
         for metric, found in execute(name, variables).items()
     }
 
@@ -219,6 +220,40 @@ def test_a_rollback_that_only_reads_changes_nothing(service: Quiet, execute: Exe
     execute("rollback", service.variables())
 
     assert (service.features.as_json(), service.plugin.version(), sorted(service.backups.iterdir())) == before
+
+
+def test_a_hotfix_reaches_users_through_staging_with_its_feature_off(service: Quiet, execute: Execute) -> None:
+    """The fix is branched from the release, tested, built, tried on staging, and deployed while its feature is off."""
+    service.break_and_visit("js-errors")
+    service.source.work()
+    assert service.plugin.version() == BAD_RELEASE
+
+    results = execute("hotfix", service.variables(), operator=True)
+
+    assert service.plugin.version() == service.source.staging.plugin.version() == GOOD_RELEASE
+    assert {"name": MODERN[0], "enabled": False, "rollout": 0} in service.features.as_json()["features"]
+    assert results["tests-failed"][0].status is Status.OK
+    assert service.source.ci is not None
+    assert service.source.ci.commit_of("hotfix") == service.source.ci.commit_of("v2.5.0")
+
+
+def test_a_hotfix_that_fails_its_tests_is_never_built(service: Quiet, execute: Execute) -> None:
+    """With the German strings cut off on the branch the procedure ends at the tests, and nothing is deployed anywhere."""
+    service.break_and_visit()
+    service.faults.add("tests")
+    service.source.work()
+    service.source.repository.git("push", "--quiet", "origin", "main:hotfix")
+
+    with pytest.raises(SystemExit, match=r"ci/tests\.py failed"):
+        execute("hotfix", service.variables(), operator=True)
+
+    assert not list(service.source.staging.plugin.folder.parent.parent.glob("mase-before-*"))
+    results = execute("rollout-report", service.variables())
+    assert results["tests-failed"][-1].status is Status.CRITICAL
+    service.faults.remove()
+    service.source.work()
+    assert service.source.ci is not None
+    assert service.source.ci.main["failed"] == 0
 
 
 def test_one_feature_is_taken_and_given_back_while_the_others_stay(service: Quiet, execute: Execute) -> None:
