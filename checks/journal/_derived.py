@@ -6,32 +6,66 @@ anew from them; that the two agree is tested. Every migration of an older journa
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
+from checks.journal import _seals
 from checks.journal import _tables as t
+from checks.journal._put import among, put
 from checks.journal._walk import Judged, walk
 from checks.journal.facts import Sample
 from checks.model import Run, RunState, Status
 
 DAY = 86_400_000_000  # microseconds
 
+_STATUSES = tuple(status.value for status in Status)
+_PLACES = {status: place for place, status in enumerate(Status)}
+_LAST = tuple(f"last_{status}" for status in _STATUSES)
+_LATEST = ("series", "result", "judged_at", "status", "since", "seen_at", *_LAST)
+TOLD = (
+    *("run_id", "runbook", "title", "reason", "measured_at", "value", "unit", "took", "source", "detail", "warning", "critical"),
+    *("cell", "step", "samples", "baseline"),
+)
+"""What is kept of the latest result beside its status and time: all that it says."""
+_WIDTHS = tuple(width // t.MICROSECOND for width in t.WIDTHS)
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+
+def _added(table: sa.Table, *counts: str) -> str:
+    """What adds numbers to those that are there."""
+    key = ", ".join(column.name for column in table.primary_key.columns)
+    return f"ON CONFLICT ({key}) DO UPDATE SET " + ", ".join(f"{name} = {table.name}.{name} + excluded.{name}" for name in counts)
+
+
+# SQLite and PostgreSQL have different names for the smaller of two.
+_STRETCHED = (
+    _added(t.stretches, "number", "total")
+    + ", low = CASE WHEN excluded.low < stretches.low THEN excluded.low ELSE stretches.low END"
+    + ", high = CASE WHEN excluded.high > stretches.high THEN excluded.high ELSE stretches.high END"
+    + ", last = CASE WHEN excluded.last > stretches.last THEN excluded.last ELSE stretches.last END"
+)
+_SEALED = f"{_added(t.seals, 'number')}, total = (seals.total + excluded.total) & {_seals.MASK}"
+
+
+def _replaced(*names: str) -> str:
+    return "ON CONFLICT (series) DO UPDATE SET " + ", ".join(f"{name} = excluded.{name}" for name in names)
+
+
+_REPLACED, _RENEWED = _replaced(*_LATEST[1:], *TOLD), _replaced(*_LATEST[1:])
+
+
+class Seen(NamedTuple):
     """A value that was new to the journal.
 
     Attributes:
+        ts: when, in microseconds since 1970.
         status: what it was judged to be, where it has no result of its own.
 
     """
 
     series: int
-    ts: datetime
+    ts: int
     value: float
     unit: str
     status: Status | None = None
@@ -51,13 +85,13 @@ def upsert(connection: sa.Connection, table: sa.Table) -> Any:
 def hold(connection: sa.Connection, series: Iterable[int]) -> None:
     """Let no other writer of these series past until the transaction ends; on SQLite there is none anyway."""
     if connection.dialect.name == "postgresql":
-        held = sa.select(t.series.c.id).where(t.series.c.id.in_(sorted(set(series)))).order_by(t.series.c.id)
+        held = sa.select(t.series.c.id).where(among(connection, t.series.c.id, series)).order_by(t.series.c.id)
         connection.execute(held.with_for_update(key_share=True)).all()
 
 
 def known(connection: sa.Connection, series: Sequence[int]) -> dict[int, Judged]:
     """The latest result of each of these series."""
-    return {row.series: _judged(row) for row in connection.execute(_known(series))}
+    return {row.series: _judged(row) for row in connection.execute(_known(connection, series))}
 
 
 def is_old_news(sample: Sample, before: Judged) -> bool:
@@ -68,107 +102,104 @@ def is_old_news(sample: Sample, before: Judged) -> bool:
         and result.observation is not None
         and before.status is Status.OK
         and before.limits == (result.warning, result.critical)
-        and timedelta(0) <= result.judged_at - before.judged_at < sample.renew
+        and 0 <= t.to_micros(result.judged_at) - before.judged_at < sample.renew // t.MICROSECOND
     )
 
 
-def note(connection: sa.Connection, judged: Sequence[tuple[int, Judged]], seen: Sequence[Seen]) -> None:
+def note(
+    connection: sa.Connection,
+    judged: Sequence[tuple[int, Judged]],
+    seen: Sequence[Seen],
+    told: Mapping[int, tuple[Any, ...]],
+) -> None:
     """Keep what follows from facts that were just written; their series must be held.
 
     Args:
         connection: in the transaction that wrote them.
         judged: the series and what matters of each new result.
         seen: the new values.
+        told: of each new result, by its key, what `TOLD` names.
 
     """
+    _note_seals(connection, seen)
     _note_days(connection, judged, seen)
     _note_stretches(connection, seen)
     touched = sorted({series for series, _ in judged} | {one.series for one in seen if one.status is not None})
     if touched:
-        _note_latest(connection, touched, judged, seen)
+        _note_latest(connection, touched, judged, seen, told)
 
 
 def note_unfinished(connection: sa.Connection, run: Run) -> None:
     """Keep that a run did not finish."""
     if run.state is RunState.FINISHED:
         return
-    row: dict[str, Any] = {
-        "environment": run.environment,
-        "system": run.system,
-        "day": t.to_micros(run.started_at) // DAY,
-        "number": 1,
-    }
-    _add(connection, t.unfinished_days, [row], "number")
+    row = (run.environment, run.system, t.to_micros(run.started_at) // DAY, 1)
+    put(connection, t.unfinished_days, ("environment", "system", "day", "number"), [row], _added(t.unfinished_days, "number"))
 
 
 def _note_days(connection: sa.Connection, judged: Sequence[tuple[int, Judged]], seen: Sequence[Seen]) -> None:
-    days: dict[tuple[int, int], dict[str, int]] = {}
+    days: dict[tuple[int, int], list[int]] = {}
     told = [(series, one.judged_at, one.status) for series, one in judged]
     told += [(one.series, one.ts, one.status) for one in seen if one.status is not None]
-    for series, moment, status in told:
-        counts = days.setdefault((series, t.to_micros(moment) // DAY), dict.fromkeys((s.value for s in Status), 0))
-        counts[status.value] += 1
-    rows = [{"series": series, "day": day, **counts} for (series, day), counts in sorted(days.items())]
-    _add(connection, t.series_days, rows, *(status.value for status in Status))
+    for series, micros, status in told:
+        days.setdefault((series, micros // DAY), [0, 0, 0, 0])[_PLACES[status]] += 1
+    rows = [(*key, *counts) for key, counts in sorted(days.items())]
+    put(connection, t.series_days, ("series", "day", *_STATUSES), rows, _added(t.series_days, *_STATUSES))
 
 
 def _note_stretches(connection: sa.Connection, seen: Sequence[Seen]) -> None:
-    found: dict[tuple[int, int, int, str], list[tuple[float, datetime]]] = {}
-    widths = [width // t.MICROSECOND for width in t.WIDTHS]
+    found: dict[tuple[int, int, int, str], list[Any]] = {}
     for one in seen:
-        micros = t.to_micros(one.ts)
-        for width in widths:
-            found.setdefault((one.series, width, micros - micros % width, one.unit), []).append((one.value, one.ts))
-    if not found:
-        return
-    rows = [
-        {
-            "series": series,
-            "width": width,
-            "start": t.from_micros(start),
-            "unit": unit,
-            "number": len(values),
-            "low": min(values)[0],
-            "high": max(values)[0],
-            "total": sum(value for value, _ in values),
-            "last": max(ts for _, ts in values),
-        }
-        for (series, width, start, unit), values in sorted(found.items())
-    ]
-    insert, kept = upsert(connection, t.stretches), t.stretches.c
-    new = insert.excluded
-    connection.execute(
-        insert.on_conflict_do_update(
-            index_elements=list(t.stretches.primary_key.columns),
-            set_={
-                "number": kept.number + new.number,
-                "total": kept.total + new.total,
-                # SQLite and PostgreSQL have different names for the smaller of two.
-                "low": sa.case((new.low < kept.low, new.low), else_=kept.low),
-                "high": sa.case((new.high > kept.high, new.high), else_=kept.high),
-                "last": sa.case((new.last > kept.last, new.last), else_=kept.last),
-            },
-        ),
-        rows,
-    )
+        series, micros, value, unit = one.series, one.ts, one.value, one.unit
+        for width in _WIDTHS:
+            key = series, width, micros - micros % width, unit
+            known = found.get(key)
+            if known is None:
+                found[key] = [1, value, value, value, micros]
+                continue
+            known[0] += 1
+            known[1] = min(known[1], value)
+            known[2] = max(known[2], value)
+            known[3] += value
+            known[4] = max(known[4], micros)
+    rows = [(*key, *known) for key, known in sorted(found.items())]
+    put(connection, t.stretches, [column.name for column in t.stretches.c], rows, _STRETCHED)
+
+
+def _note_seals(connection: sa.Connection, seen: Sequence[Seen]) -> None:
+    """Seal new observations; the seals are no part of what can be drawn anew."""
+    found: dict[tuple[int, int], list[int]] = {}
+    for one in seen:
+        status = None if one.status is None else one.status.value
+        seals = found.setdefault((one.series, one.ts - one.ts % _seals.HOUR), [])
+        seals.append(_seals.of_observation(one.series, one.ts, one.value, one.unit, status))
+    rows = [(*key, len(some), _seals.summed(some)) for key, some in sorted(found.items())]
+    put(connection, t.seals, ("series", "start", "number", "total"), rows, _SEALED)
 
 
 def _note_latest(
-    connection: sa.Connection, touched: Sequence[int], judged: Sequence[tuple[int, Judged]], seen: Sequence[Seen]
+    connection: sa.Connection,
+    touched: Sequence[int],
+    judged: Sequence[tuple[int, Judged]],
+    seen: Sequence[Seen],
+    told: Mapping[int, tuple[Any, ...]],
 ) -> None:
     by_series: dict[int, list[Judged]] = {}
     for series, one in judged:
         by_series.setdefault(series, []).append(one)
-    seen_at: dict[int, datetime] = {}
-    for series, moment in [*((s, one.judged_at) for s, one in judged), *((one.series, one.ts) for one in seen)]:
-        seen_at[series] = max(moment, seen_at.get(series, moment))
-    known = {row.series: row for row in connection.execute(_known(touched))}
+    seen_at: dict[int, int] = {}
+    for series, micros in [*((s, one.judged_at) for s, one in judged), *((one.series, one.ts) for one in seen)]:
+        seen_at[series] = max(micros, seen_at.get(series, micros))
+    known = {row.series: row for row in connection.execute(_known(connection, touched))}
     latest, changes, limits = [], [], []
     for series in touched:
         row, new = known.get(series), by_series.get(series, [])
         before, since = (None, None) if row is None else (_judged(row), row.since)
         if new and before is not None and min(one.order for one in new) < before.order:
             before, since, new = _rewound(connection, series, min(one.judged_at for one in new))
+        if before and since and len(new) == 1 and (new[0].status, new[0].limits) == (before.status, before.limits):
+            latest.append(_latest_row(row, new[0], since, new, series, seen_at[series]))
+            continue  # as nearly always: it says what the one before said
         walked = walk(before, new)
         if walked.changed:
             since = walked.changed[-1][0].judged_at
@@ -177,50 +208,49 @@ def _note_latest(
         changes += [(series, one, status) for one, status in walked.changed]
         limits += [(series, one) for one in walked.judged_by]
         latest.append(_latest_row(row, walked.last, since, new, series, seen_at[series]))
-    if changes:
-        rows = [
-            {"series": series, "judged_at": one.judged_at, "result": one.result, "status": one.status, "before": status}
-            for series, one, status in changes
-        ]
-        connection.execute(sa.insert(t.status_changes), rows)
-    if limits:
-        by_limits = [
-            {"series": series, "judged_at": one.judged_at, "result": one.result, "warning": one.warning, "critical": one.critical}
-            for series, one in limits
-        ]
-        connection.execute(sa.insert(t.limit_changes), by_limits)
-    if latest:
-        insert = upsert(connection, t.latest)
-        columns = {column.name: insert.excluded[column.name] for column in t.latest.c if column.name != "series"}
-        connection.execute(insert.on_conflict_do_update(index_elements=["series"], set_=columns), latest)
+    put(
+        connection,
+        t.status_changes,
+        ("series", "judged_at", "result", "status", "before"),
+        [(series, one.judged_at, one.result, one.status.value, status and status.value) for series, one, status in changes],
+    )
+    put(
+        connection,
+        t.limit_changes,
+        ("series", "judged_at", "result", "warning", "critical"),
+        [(series, one.judged_at, one.result, *one.limits) for series, one in limits],
+    )
+    # A result that comes in is the latest, or the one before still is.
+    put(connection, t.latest, (*_LATEST, *TOLD), [(*one, *told[one[1]]) for one in latest if one[1] in told], _REPLACED)
+    put(connection, t.latest, _LATEST, [one for one in latest if one[1] not in told], _RENEWED)
 
 
 def _latest_row(
-    row: sa.Row[Any] | None, last: Judged, since: datetime, new: Sequence[Judged], series: int, seen_at: datetime
-) -> dict[str, Any]:
-    moments = {status: None if row is None else getattr(row, f"last_{status.value}") for status in Status}
+    row: sa.Row[Any] | None, last: Judged, since: int, new: Sequence[Judged], series: int, seen_at: int
+) -> tuple[Any, ...]:
+    moments: list[int | None] = [None] * len(_LAST) if row is None else list(row[-len(_LAST) :])
     for one in new:
-        known = moments[one.status]
-        moments[one.status] = one.judged_at if known is None else max(known, one.judged_at)
-    return {
-        "series": series,
-        "result": last.result,
-        "judged_at": last.judged_at,
-        "status": last.status,
-        "since": since,
-        "seen_at": seen_at if row is None else max(seen_at, row.seen_at),
-        **{f"last_{status.value}": moment for status, moment in moments.items()},
-    }
+        place = _PLACES[one.status]
+        known = moments[place]
+        moments[place] = one.judged_at if known is None else max(known, one.judged_at)
+    if row is not None:
+        seen_at = max(seen_at, row.seen_at)
+    return series, last.result, last.judged_at, last.status.value, since, seen_at, *moments
 
 
-_OF_RESULT = (t.results.c.id, t.results.c.judged_at, t.results.c.status, t.results.c.warning, t.results.c.critical)
+def _micros(column: sa.Column[Any]) -> sa.ColumnElement[int]:
+    return sa.type_coerce(column, sa.BigInteger).label(column.name)
 
 
-def _known(touched: Sequence[int]) -> sa.Select[Any]:
-    return (
-        sa.select(t.latest, t.results.c.warning, t.results.c.critical)
-        .select_from(t.latest.join(t.results, t.results.c.id == t.latest.c.result))
-        .where(t.latest.c.series.in_(touched))
+_OF_RESULT = (t.results.c.id, _micros(t.results.c.judged_at), t.results.c.status, t.results.c.warning, t.results.c.critical)
+
+
+def _known(connection: sa.Connection, touched: Sequence[int]) -> sa.Select[Any]:
+    """What is kept of the latest of each series, moments as numbers; those of each status come last."""
+    latest = t.latest.c
+    moments = [_micros(latest[name]) for name in ("judged_at", "since", "seen_at", *_LAST)]
+    return sa.select(latest.series, latest.result, latest.status, latest.warning, latest.critical, *moments).where(
+        among(connection, latest.series, touched)
     )
 
 
@@ -228,26 +258,19 @@ def _judged(row: sa.Row[Any]) -> Judged:
     return Judged(row.result, row.judged_at, row.status, row.warning, row.critical)
 
 
-def _rewound(connection: sa.Connection, series: int, moment: datetime) -> tuple[Judged | None, datetime | None, list[Judged]]:
+def _rewound(connection: sa.Connection, series: int, moment: int) -> tuple[Judged | None, int | None, list[Judged]]:
     """Forget what followed from results since a moment, because one came late that is older than others.
 
     Returns:
         The result before the moment, since when it has its status, and all results since, to be walked again.
 
     """
+    since = t.from_micros(moment)
     for table in (t.status_changes, t.limit_changes):
-        connection.execute(sa.delete(table).where(table.c.series == series, table.c.judged_at >= moment))
+        connection.execute(sa.delete(table).where(table.c.series == series, table.c.judged_at >= since))
     told = sa.select(*_OF_RESULT).where(t.results.c.series == series)
-    earlier = told.where(t.results.c.judged_at < moment).order_by(t.results.c.judged_at.desc(), t.results.c.id.desc()).limit(1)
+    earlier = told.where(t.results.c.judged_at < since).order_by(t.results.c.judged_at.desc(), t.results.c.id.desc()).limit(1)
     before = connection.execute(earlier).first()
-    changed = sa.select(sa.func.max(t.status_changes.c.judged_at)).where(t.status_changes.c.series == series)
-    since = connection.execute(told.where(t.results.c.judged_at >= moment)).all()
-    return None if before is None else Judged(*before), connection.execute(changed).scalar(), [Judged(*row) for row in since]
-
-
-def _add(connection: sa.Connection, table: sa.Table, rows: Sequence[dict[str, Any]], *counts: str) -> None:
-    """Add numbers to those that are there."""
-    if rows:
-        insert = upsert(connection, table)
-        summed = {name: table.c[name] + insert.excluded[name] for name in counts}
-        connection.execute(insert.on_conflict_do_update(index_elements=list(table.primary_key.columns), set_=summed), rows)
+    changed = sa.select(sa.func.max(_micros(t.status_changes.c.judged_at))).where(t.status_changes.c.series == series)
+    later = connection.execute(told.where(t.results.c.judged_at >= since)).all()
+    return None if before is None else Judged(*before), connection.execute(changed).scalar(), [Judged(*row) for row in later]

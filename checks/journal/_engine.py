@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,9 @@ BUSY_TIMEOUT = 30.0
 """Seconds that a writer waits for another one before it gives up."""
 
 _WRITES = "proofbook_writes"
+
+_IDLE_SECONDS = 1.0
+"""After how long a connection is asked whether it still stands, before it is used again."""
 
 
 def engine_for(url: str) -> sa.Engine:
@@ -41,14 +45,31 @@ def engine_for(url: str) -> sa.Engine:
         return _sqlite(parsed)
     if kind == "postgresql":
         try:
-            return sa.create_engine(
-                parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True, connect_args={"connect_timeout": 10}
-            )
+            return _postgresql(parsed)
         except ModuleNotFoundError as error:
             raise ServiceAway(
                 "PostgreSQL's driver is not installed", remedy="install it: pip install 'proofbook[postgresql]'"
             ) from error
     raise UsageError(f"a journal lives in sqlite or postgresql, not in {kind}", where=shown(parsed))
+
+
+def _postgresql(url: sa.URL) -> sa.Engine:
+    engine = sa.create_engine(url.set(drivername="postgresql+psycopg"), connect_args={"connect_timeout": 10})
+
+    @sa.event.listens_for(engine, "checkin")
+    def _rest(_connection: object, record: Any) -> None:
+        record.info["rests_since"] = time.monotonic()
+
+    @sa.event.listens_for(engine, "checkout")
+    def _require_alive(connection: Any, record: Any, _proxy: object) -> None:
+        # A ping each time would double what a question costs; a connection that was used just now stands.
+        if time.monotonic() - record.info.get("rests_since", time.monotonic()) > _IDLE_SECONDS:
+            try:
+                engine.dialect.do_ping(connection)
+            except Exception as error:
+                raise sa.exc.DisconnectionError from error
+
+    return engine
 
 
 def _sqlite(url: sa.URL) -> sa.Engine:
@@ -103,6 +124,35 @@ def reading(engine: sa.Engine) -> Iterator[sa.Connection]:
         connection = raw.execution_options(**options) if engine.dialect.name == "postgresql" else raw
         with connection.begin():
             yield connection
+
+
+def asked(
+    engine: sa.Engine, query: sa.Select[Any] | sa.CompoundSelect[Any], given: Mapping[str, object] | None = None
+) -> Sequence[Any]:
+    """The rows of one question, which is a transaction of its own in any database.
+
+    Args:
+        engine: where it is asked.
+        query: the question.
+        given: the values of its parameters, where it has any.
+
+    """
+    if engine.dialect.name != "postgresql":
+        with reading(engine) as connection:
+            return connection.execute(query, given).all()
+    with told(engine):
+        try:
+            return _asked_once(engine, query, given)
+        except sa.exc.DBAPIError as error:
+            # The server was started anew within the second: the pool knows now, and the question changes nothing.
+            if not error.connection_invalidated:
+                raise
+            return _asked_once(engine, query, given)
+
+
+def _asked_once(engine: sa.Engine, query: Any, given: Mapping[str, object] | None) -> Sequence[Any]:
+    with engine.connect() as raw:
+        return raw.execution_options(isolation_level="AUTOCOMMIT").execute(query, given).all()
 
 
 @contextmanager

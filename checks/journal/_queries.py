@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
 
 from checks.journal import _tables as t
+from checks.journal._derived import TOLD
 from checks.journal._rows import RESULT_COLUMNS, RUN_COLUMNS
 from checks.model import Status
+
+_OF_LATEST = {*TOLD, "status", "judged_at", "since"}
 
 
 def runs_with_ends() -> sa.Select[Any]:
@@ -57,6 +61,37 @@ def newest_runs(environment: str, limit: int, *columns: sa.Column[Any]) -> sa.Se
     )
 
 
+def counted(environment: str) -> sa.Select[Any]:
+    """How many runs each runbook has, how many of them have ended, and when the first of them started."""
+    return (
+        sa.select(
+            t.runs.c.runbook,
+            sa.func.count().label("number"),
+            sa.func.count(t.run_ends.c.run_id).label("ended"),
+            sa.func.min(t.runs.c.started_at).label("first"),
+        )
+        .select_from(t.runs.outerjoin(t.run_ends, t.run_ends.c.run_id == t.runs.c.id))
+        .where(t.runs.c.environment == environment)
+        .group_by(t.runs.c.runbook)
+    )
+
+
+def run_marks(environment: str, runbook: str, after: tuple[datetime, str] | None) -> sa.Select[Any]:
+    """The runs of a runbook that started after another one, the earliest first; all of them where none is named."""
+    mine = (t.runs.c.environment == environment) & (t.runs.c.runbook == runbook)
+    if after is not None:
+        at, id_ = after
+        mine &= (t.runs.c.started_at > at) | ((t.runs.c.started_at == at) & (t.runs.c.id > id_))
+        # By itself, the database would look at every run of the runbook for the sake of the second half.
+        mine &= t.runs.c.started_at >= at
+    return (
+        sa.select(t.runs.c.id, t.runs.c.started_at, t.run_ends.c.state, t.run_ends.c.evidence)
+        .select_from(t.runs.outerjoin(t.run_ends, t.run_ends.c.run_id == t.runs.c.id))
+        .where(mine)
+        .order_by(t.runs.c.started_at, t.runs.c.id)
+    )
+
+
 def last_slots(environment: str, which: sa.ColumnElement[bool] | None = None) -> sa.Select[Any]:
     """The latest slot of each runbook, of those for which something is true."""
     named = _each(t.slots.c.runbook, t.slots.c.environment == environment)
@@ -81,13 +116,10 @@ def _each(column: sa.Column[Any], which: sa.ColumnElement[bool]) -> sa.CTE:
 
 def latest_results(environment: str) -> sa.Select[Any]:
     """The result of each metric that was judged last, of two at once the one recorded last; and what is known of its past."""
+    kept = (column for column in t.latest.c if column.name in _OF_LATEST)
     return (
-        sa.select(*RESULT_COLUMNS, t.runs.c.runbook, t.latest.c.since)
-        .select_from(
-            t.series.join(t.latest, t.latest.c.series == t.series.c.id)
-            .join(t.results, t.results.c.id == t.latest.c.result)
-            .outerjoin(t.runs, t.runs.c.id == t.results.c.run_id)
-        )
+        sa.select(t.series.c.system, t.series.c.metric, *kept)
+        .select_from(t.series.join(t.latest, t.latest.c.series == t.series.c.id))
         .where(t.series.c.environment == environment)
     )
 
@@ -148,14 +180,28 @@ def unfinished_days(environment: str, since: int) -> sa.Select[Any]:
     )
 
 
-def tally(environment: str, system: str, metric: str, since: int) -> sa.Select[Any]:
-    """How many judgements of one metric ended in which status, from a day on."""
+@cache  # the two that are asked of one metric at a time are built once: building takes longer than answering
+def tally() -> sa.Select[Any]:
+    """How many judgements of one metric ended in which status, from a day on.
+
+    Its parameters: ``environment``, ``system``, ``metric``, ``since`` (a day since 1970).
+    """
     counts = (sa.func.coalesce(sa.func.sum(t.series_days.c[status.value]), 0).label(status.value) for status in Status)
     return (
         sa.select(*counts)
         .select_from(t.series.join(t.series_days, t.series_days.c.series == t.series.c.id))
-        .where(*_named(environment, system, metric), t.series_days.c.day >= since)
+        .where(*_one(), t.series_days.c.day >= sa.bindparam("since", type_=sa.Integer))
     )
+
+
+@cache
+def stretches_of_one(width: timedelta) -> sa.Select[Any]:
+    """What `stretches` says of one metric; its parameters: ``environment``, ``system``, ``metric``, ``since`` (a moment)."""
+    return _stretches(width).where(*_one(), t.stretches.c.start >= sa.bindparam("since", type_=t.Moment))
+
+
+def _one() -> tuple[sa.ColumnElement[bool], ...]:
+    return tuple(t.series.c[name] == sa.bindparam(name) for name in ("environment", "system", "metric"))
 
 
 def _named(environment: str, system: str, metric: str) -> tuple[sa.ColumnElement[bool], ...]:
@@ -173,18 +219,22 @@ def observations(environment: str, system: str, metric: str, since: datetime, li
     )
 
 
-def stretches(environment: str, since: datetime, width: timedelta, names: tuple[str, str] | None = None) -> sa.Select[Any]:
-    """What was observed in each stretch of time that began since a moment, oldest first; of one metric where it is named.
+def stretches(environment: str, since: datetime, width: timedelta) -> sa.Select[Any]:
+    """What was observed in each stretch of time that began since a moment, oldest first.
 
     It is summed up from the widest stretches kept that fit into the width; that is a few times as many at most.
     """
+    return _stretches(width).where(t.series.c.environment == environment, t.stretches.c.start >= since)
+
+
+def _stretches(width: timedelta) -> sa.Select[Any]:
     kept = max((one for one in t.WIDTHS if not width % one), default=None)
     if kept is None:
         raise ValueError(f"expected a width that is a multiple of {t.WIDTHS[0]}, found {width}")
     wide, start = width // t.MICROSECOND, sa.type_coerce(t.stretches.c.start, sa.BigInteger)
     begin = (start - start % wide).label("begin")
     columns = (t.series.c.system, t.series.c.metric, t.stretches.c.unit)
-    query = (
+    return (
         sa.select(
             *columns,
             sa.func.max(t.stretches.c.last).label("at"),
@@ -194,11 +244,10 @@ def stretches(environment: str, since: datetime, width: timedelta, names: tuple[
             sa.cast(sa.func.sum(t.stretches.c.number), sa.BigInteger).label("number"),
         )
         .select_from(t.series.join(t.stretches, t.stretches.c.series == t.series.c.id))
-        .where(t.series.c.environment == environment, t.stretches.c.width == kept // t.MICROSECOND, t.stretches.c.start >= since)
+        .where(t.stretches.c.width == kept // t.MICROSECOND)
         .group_by(*columns, begin)
         .order_by(t.series.c.system, t.series.c.metric, begin)
     )
-    return query if names is None else query.where(*_named(environment, *names))
 
 
 def limit_changes(environment: str) -> sa.Select[Any]:

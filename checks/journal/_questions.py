@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from checks.journal import _queries, _rows, leases
 from checks.journal import _tables as t
 from checks.journal._derived import DAY
-from checks.journal._engine import reading
+from checks.journal._engine import asked, reading
 from checks.journal.facts import Event, InForce, RecordedResult, Sign, Snapshot, StatusChange, Stretch, Tally
 from checks.model import Result, Run, Status
 
@@ -135,12 +135,14 @@ class Questions:
             slug: only this metric.
 
         """
-        names = None
-        if slug is not None:
+        if slug is None:
+            rows = self._all(_queries.stretches(environment, since, width))
+        else:
             system, _, metric = slug.partition("/")
-            names = system, metric
+            given = {"environment": environment, "system": system, "metric": metric, "since": since}
+            rows = self._all(_queries.stretches_of_one(width), given)
         found: dict[str, list[Stretch]] = {}
-        for row in self._all(_queries.stretches(environment, since, width, names)):
+        for row in rows:
             one = Stretch(row.at, row.low, row.mean, row.high, row.number, row.unit)
             found.setdefault(f"{row.system}/{row.metric}", []).append(one)
         return found
@@ -148,7 +150,8 @@ class Questions:
     def tally(self, slug: str, environment: str, since: datetime) -> Tally:
         """How many judgements of a metric ended in which status, from the day of `since` (UTC) on."""
         system, _, metric = slug.partition("/")
-        (row,) = self._all(_queries.tally(environment, system, metric, _day(since)))
+        given = {"environment": environment, "system": system, "metric": metric, "since": _day(since)}
+        (row,) = self._all(_queries.tally(), given)
         return Tally(*(int(number) for number in row))
 
     def tallies(self, environment: str, since: datetime) -> dict[str, dict[date, Tally]]:
@@ -217,9 +220,10 @@ class Questions:
         rows = self._all(query if environment is None else query.where(t.signs.c.environment == environment))
         return [Sign(row.environment, row.role, row.owner, row.since, row.at, row.until) for row in rows]
 
-    def _all(self, query: sa.Select[Any] | sa.CompoundSelect[Any]) -> Sequence[sa.Row[Any]]:
-        with reading(self._engine) as connection:
-            return connection.execute(query).all()
+    def _all(
+        self, query: sa.Select[Any] | sa.CompoundSelect[Any], given: Mapping[str, object] | None = None
+    ) -> Sequence[sa.Row[Any]]:
+        return asked(self._engine, query, given)
 
 
 def _latest_runs(connection: sa.Connection, environment: str) -> dict[str, Run]:

@@ -8,7 +8,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from checks.journal import _tables as t
-from checks.journal._derived import DAY
+from checks.journal._derived import DAY, TOLD
+from checks.journal._engine import asked
 from checks.model import RunState, Status
 
 _STATUSES = tuple(Status)
@@ -18,20 +19,39 @@ def rebuild(connection: sa.Connection) -> None:
     """Empty each derived table and fill it again; no fact is touched, and no writer may be at work meanwhile."""
     for table in t.DERIVED:
         connection.execute(sa.delete(table))
-    for table, columns, rows in _parts():
+    for table, columns, rows, _ in _parts():
         connection.execute(sa.insert(table).from_select(columns, rows))
 
 
-def _parts() -> Iterator[tuple[sa.Table, list[str], Any]]:
+def differing(engine: sa.Engine) -> Iterator[tuple[str, int]]:
+    """The derived tables that are not what a rebuild would make of the facts, and in how many rows."""
+    for table, names, rows, which in _parts():
+        # Sums of the same numbers in another order differ in their last digits.
+        places = [place for place, name in enumerate(names) if name != "total"]
+        drawn = list(rows.subquery().c)
+        anew = sa.select(*(drawn[place] for place in places))
+        kept = sa.select(*(table.c[names[place]] for place in places)).where(which)
+        more, less = anew.except_(kept).subquery(), kept.except_(anew).subquery()
+        count = sa.select(sa.func.count())
+        number = sum(asked(engine, count.select_from(one))[0][0] for one in (more, less))
+        if number:
+            yield table.name, int(number)
+
+
+def _parts() -> Iterator[tuple[sa.Table, list[str], Any, sa.ColumnElement[bool]]]:
+    """Each derived table, its columns, the rows that belong there, and which of its rows those are."""
     narrow, *wider = (width // t.MICROSECOND for width in t.WIDTHS)
-    yield t.stretches, [column.name for column in t.stretches.c], _stretches(narrow)
+    yield t.stretches, [column.name for column in t.stretches.c], _stretches(narrow), t.stretches.c.width == narrow
     for width in wider:
-        yield t.stretches, [column.name for column in t.stretches.c], _summed(narrow, width)
-    yield t.unfinished_days, [column.name for column in t.unfinished_days.c], _unfinished()
-    yield t.series_days, [column.name for column in t.series_days.c], _days()
-    yield t.status_changes, [column.name for column in t.status_changes.c], _changes(t.results.c.status)
-    yield t.limit_changes, [column.name for column in t.limit_changes.c], _changes(t.results.c.warning, t.results.c.critical)
-    yield t.latest, [column.name for column in t.latest.c], _latest()
+        yield t.stretches, [column.name for column in t.stretches.c], _summed(narrow, width), t.stretches.c.width == width
+    for table, rows in (
+        (t.unfinished_days, _unfinished()),
+        (t.series_days, _days()),
+        (t.status_changes, _changes(t.results.c.status)),
+        (t.limit_changes, _changes(t.results.c.warning, t.results.c.critical)),
+        (t.latest, _latest()),
+    ):
+        yield table, [column.name for column in table.c], rows, sa.true()
 
 
 def _micros(column: sa.Column[Any]) -> sa.ColumnElement[int]:
@@ -161,4 +181,15 @@ def _latest() -> sa.Select[Any]:
         changed.scalar_subquery(),
         sa.case((seen_at > judged, seen_at), else_=judged),
         *(moments.c[status.value] for status in _STATUSES),
-    ).select_from(t.series.join(t.results, t.results.c.id == last).join(moments, moments.c.series == t.series.c.id))
+        *(_told(name) for name in TOLD),
+    ).select_from(
+        t.series.join(t.results, t.results.c.id == last)
+        .join(moments, moments.c.series == t.series.c.id)
+        .outerjoin(t.runs, t.runs.c.id == t.results.c.run_id)
+    )
+
+
+def _told(name: str) -> sa.ColumnElement[Any]:
+    if name == "runbook":
+        return t.runs.c.runbook
+    return sa.cast(t.results.c.baseline, sa.Text) if name == "baseline" else t.results.c[name]

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import math
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 import sqlalchemy as sa
 
+from checks.journal import _seals
 from checks.journal import _tables as t
-from checks.journal._derived import Seen
+from checks.journal._derived import TOLD, Seen
 from checks.journal.facts import Event, RecordedResult
 from checks.model import BaselineUsed, Observation, Result, Run, RunState, Status
 
@@ -72,30 +75,28 @@ def to_run(row: sa.Row[Any]) -> Run:
     )
 
 
-def result_row(run_id: str | None, series: int, result: Result) -> dict[str, Any]:
-    """A result with all its observation, so that it stays whole when series are thinned."""
-    seen = result.observation
-    return {
-        "run_id": run_id,
-        "series": series,
-        "title": result.title,
-        "status": result.status,
-        "reason": result.reason,
-        "judged_at": result.judged_at,
-        "measured_at": seen and seen.measured_at,
-        # SQLite has no NaN; a measured value that is none comes back as NaN from the missing one.
-        "value": None if seen is None or math.isnan(seen.value) else float(seen.value),
-        "unit": seen and seen.unit,
-        "took": seen and seen.took,
-        "source": seen and seen.source,
-        "detail": seen and seen.detail,
-        "warning": result.warning,
-        "critical": result.critical,
-        "cell": result.cell,
-        "step": result.step,
-        "samples": seen and seen.samples,
-        "baseline": result.baseline and asdict(result.baseline),
-    }
+def result_values(run_id: str | None, series: int, result: Result) -> list[Any]:
+    """A result as the database keeps it, in the order of `_seals.SEALED`; with all its observation, so that it stays whole."""
+    o, baseline = result.observation, result.baseline
+    values: list[Any] = [run_id, series, result.title, result.status.value, result.reason, t.to_micros(result.judged_at)]
+    if o is None:
+        values += (None,) * 6
+    else:
+        # SQLite has no NaN; a measured value that is none comes back as NaN from the missing one. Nor a zero below zero.
+        value = None if math.isnan(o.value) else float(o.value) + 0.0
+        values += (t.to_micros(o.measured_at), value, o.unit, float(o.took) + 0.0, o.source, o.detail)
+    values += (result.warning, result.critical, result.cell, result.step, o and o.samples)
+    values.append(baseline and json.dumps(asdict(baseline), sort_keys=True))
+    return values
+
+
+_PLACES = {name: place for place, name in enumerate(_seals.SEALED)}
+_TOLD = [_PLACES.get(name) for name in TOLD]
+
+
+def told_of(values: Sequence[Any], runbook: str | None) -> tuple[Any, ...]:
+    """What of a result's values is kept of the latest one; see `_derived.TOLD`."""
+    return tuple(runbook if place is None else values[place] for place in _TOLD)
 
 
 def seen(series: int, result: Result, status: Status | None) -> Seen | None:
@@ -103,12 +104,12 @@ def seen(series: int, result: Result, status: Status | None) -> Seen | None:
     o = result.observation
     if o is None or not math.isfinite(o.value):
         return None
-    return Seen(series, o.measured_at, float(o.value), o.unit, status)
+    return Seen(series, t.to_micros(o.measured_at), float(o.value) + 0.0, o.unit, status)
 
 
 def to_result(row: sa.Row[Any]) -> Result:
     """The result as it was given."""
-    seen = None
+    seen, baseline = None, json.loads(row.baseline) if isinstance(row.baseline, str) else row.baseline
     if row.measured_at is not None:
         value = math.nan if row.value is None else row.value
         seen = Observation(value, row.unit, row.measured_at, row.took, row.source, row.detail, row.samples)
@@ -124,7 +125,7 @@ def to_result(row: sa.Row[Any]) -> Result:
         critical=row.critical,
         cell=row.cell,
         step=row.step,
-        baseline=BaselineUsed(**row.baseline) if row.baseline else None,
+        baseline=BaselineUsed(**baseline) if baseline else None,
     )
 
 

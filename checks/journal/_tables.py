@@ -10,10 +10,10 @@ import sqlalchemy as sa
 
 from checks.model import RunState, Status, Trigger
 
-HEAD = "0004"
+HEAD = "0005"
 """The schema that this Proofbook writes; the last migration's number."""
 
-KNOWN = frozenset({"0001", "0002", "0003", HEAD})
+KNOWN = frozenset({"0001", "0002", "0003", "0004", HEAD})
 """Every schema that this Proofbook can bring up to date."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -72,8 +72,8 @@ runs = sa.Table(
     sa.Column("source", sa.Text, nullable=False),
     sa.Column("host", sa.Text, nullable=False),
     sa.Column("actor", sa.Text, nullable=False),
-    sa.Column("basis", sa.JSON(none_as_null=True)),
     sa.Column("made_with", sa.JSON(none_as_null=True)),
+    sa.Column("basis", sa.JSON(none_as_null=True)),
     sa.Index("runs_of_a_runbook", "environment", "runbook", "started_at", "id"),
     sa.Index("runs_by_time", "started_at", "id"),
 )
@@ -134,6 +134,7 @@ results = sa.Table(
     sa.Column("step", sa.Integer),
     sa.Column("samples", sa.BigInteger),
     sa.Column("baseline", sa.JSON(none_as_null=True)),
+    sa.Column("seal", sa.BigInteger, nullable=False, server_default="0"),  # 0: none; see _seals
     sa.Index("results_of_a_run", "run_id", "id"),
     sa.Index("results_by_time", "series", "judged_at", "id"),
 )
@@ -158,11 +159,30 @@ events = sa.Table(
     sa.Column("subject", sa.Text, nullable=False),
     sa.Column("actor", sa.Text, nullable=False),
     sa.Column("detail", sa.JSON, nullable=False),
+    sa.Column("digest", sa.String(64), nullable=False, server_default=sa.text("''")),  # of this event and the one before
     sa.Index("events_by_subject", "subject", "at"),
     sa.Index("events_by_time", "at", "id"),
 )
 
-_HELD = sa.text("expires_at IS NOT NULL")
+# How many events there are, and the digest of the last one: where the chain ends.
+heads = sa.Table(
+    "heads",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("number", sa.BigInteger, nullable=False),
+    sa.Column("digest", sa.String(64), nullable=False),
+)
+
+# How many values an hour of a series has, and the sum of their seals. Microseconds since 1970, as nobody asks for moments.
+seals = sa.Table(
+    "seals",
+    metadata,
+    sa.Column("series", _Key, sa.ForeignKey("series.id"), primary_key=True, autoincrement=False),
+    sa.Column("start", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("number", sa.BigInteger, nullable=False),
+    sa.Column("total", sa.BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
 
 slots = sa.Table(
     "slots",
@@ -174,12 +194,8 @@ slots = sa.Table(
     sa.Column("owner", sa.Text, nullable=False),
     sa.Column("token", sa.Integer, nullable=False, server_default="1"),
     sa.Column("expires_at", Moment),
-    sa.Index(
-        "slots_held",
-        "expires_at",
-        sqlite_where=sa.text("expires_at IS NOT NULL"),
-        postgresql_where=sa.text("expires_at IS NOT NULL"),
-    ),
+    # In PostgreSQL it is a partial one, too; saying so here would load that dialect, and all its drivers, for every journal.
+    sa.Index("slots_held", "expires_at", sqlite_where=sa.text("expires_at IS NOT NULL")),
 )
 
 # What follows is no fact: it is drawn from the tables above, kept in the same transaction as they are, and can be made anew
@@ -195,6 +211,23 @@ latest = sa.Table(
     sa.Column("since", Moment, nullable=False),
     sa.Column("seen_at", Moment, nullable=False),
     *(sa.Column(f"last_{status.value}", Moment) for status in Status),
+    # The whole result once more: what is asked most reads one small table, however long the history.
+    sa.Column("run_id", sa.String(26)),
+    sa.Column("runbook", sa.Text),
+    sa.Column("title", sa.Text),
+    sa.Column("reason", sa.Text),
+    sa.Column("measured_at", Moment),
+    sa.Column("value", sa.Double),
+    sa.Column("unit", sa.Text),
+    sa.Column("took", sa.Double),
+    sa.Column("source", sa.Text),
+    sa.Column("detail", sa.Text),
+    sa.Column("warning", sa.Text),
+    sa.Column("critical", sa.Text),
+    sa.Column("cell", sa.Integer),
+    sa.Column("step", sa.Integer),
+    sa.Column("samples", sa.BigInteger),
+    sa.Column("baseline", sa.Text),
 )
 
 status_changes = sa.Table(

@@ -4,28 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from typing import NamedTuple
 
 from checks.model import Status
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(NamedTuple):
     """What of a recorded result matters to those that follow it.
 
     Attributes:
         result: the result's key, rising in the order of recording.
+        judged_at: in microseconds since 1970.
 
     """
 
     result: int
-    judged_at: datetime
+    judged_at: int
     status: Status
     warning: str | None
     critical: str | None
 
     @property
-    def order(self) -> tuple[datetime, int]:
+    def order(self) -> tuple[int, int]:
         """Where it stands among its metric's results: by the time of its judgement, then of its recording."""
         return self.judged_at, self.result
 

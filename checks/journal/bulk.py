@@ -12,8 +12,8 @@ import sqlalchemy as sa
 from checks.journal import _queries, _rows
 from checks.journal import _tables as t
 from checks.journal._derived import DAY
-from checks.journal._engine import reading
-from checks.journal.facts import InForce, Stretch
+from checks.journal._engine import asked
+from checks.journal.facts import Counted, InForce, RunMark, Stretch
 from checks.model import Result, Run, RunState, Status
 
 _MOST_AT_ONCE = 500
@@ -44,6 +44,24 @@ class Bulk:
         for row in self._all(_queries.newest_runs(self._environment, limit, t.runs.c.id, t.run_ends.c.state)):
             found.setdefault(row.runbook, []).append((row.id, row.state.value if row.state else ""))
         return {runbook: tuple(some[:limit]) for runbook, some in found.items()}
+
+    def counted(self) -> dict[str, Counted]:
+        """By runbook: how many runs there are. It is the one question that looks at each of them, in an index."""
+        rows = self._all(_queries.counted(self._environment))
+        return {row.runbook: Counted(int(row.number), int(row.ended), row.first) for row in rows}
+
+    def run_marks(self, runbook: str, after: tuple[datetime, str] | None) -> list[RunMark]:
+        """All runs of a runbook, the one that started first comes first.
+
+        Args:
+            runbook: its slug.
+            after: only those after this one: when it started, and its id.
+
+        """
+        return [
+            RunMark(row.id, row.started_at, row.state.value if row.state else "", row.evidence or "")
+            for row in self._all(_queries.run_marks(self._environment, runbook, after))
+        ]
 
     def latest_runs(self, runbooks: Sequence[str], limit: int) -> dict[str, list[Run]]:
         """The runs of each runbook that started last, the newest first."""
@@ -134,8 +152,7 @@ class Bulk:
             yield dict(some)
 
     def _all(self, query: sa.Select[Any]) -> Sequence[sa.Row[Any]]:
-        with reading(self._engine) as connection:
-            return connection.execute(query).all()
+        return asked(self._engine, query)
 
 
 def _portions(names: Sequence[_T]) -> Iterator[Sequence[_T]]:

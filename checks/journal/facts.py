@@ -96,6 +96,37 @@ class Stretch:
 
 
 @dataclass(frozen=True, slots=True)
+class Counted:
+    """How many runs of a runbook there are.
+
+    Attributes:
+        ended: how many of them have ended.
+        first: when the earliest of them started.
+
+    """
+
+    count: int
+    ended: int
+    first: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RunMark:
+    """What tells a run from every other one, and whether it is as it was.
+
+    Attributes:
+        state: how it ended; empty while it runs.
+        evidence: the digest of its evidence; empty where it has none.
+
+    """
+
+    id: str
+    started_at: datetime
+    state: str
+    evidence: str
+
+
+@dataclass(frozen=True, slots=True)
 class InForce:
     """The texts of the limits that judged a metric's results, and from when on.
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
 from checks.errors import Refused
-from checks.journal import _derived, _rows, leases
+from checks.journal import _derived, _put, _rows, _seals, leases
 from checks.journal import _tables as t
 from checks.journal._derived import Seen
 from checks.journal._engine import engine_for, reading, shown, writing
@@ -19,6 +22,11 @@ from checks.journal._walk import Judged
 from checks.journal.bulk import Bulk
 from checks.journal.facts import Lease, Sample
 from checks.model import Result, Run
+
+if TYPE_CHECKING:
+    from checks.journal.archive import Backup
+    from checks.journal.prune import Pruned
+    from checks.journal.verify import Evidence, Noted, Verified
 
 
 class Journal(Questions):
@@ -93,21 +101,23 @@ class Journal(Questions):
         found = tuple(results)
         try:
             with writing(self._engine) as connection:
-                _require_open(connection, run)
+                started = _require_open(connection, run)
                 self._holdings.end(connection, run)
-                self._write_end(connection, run, found)
+                self._write_end(connection, run, started, found)
         except Refused:
             self._holdings.forget(run.id)
             raise
         self._holdings.forget(run.id)
 
-    def _write_end(self, connection: sa.Connection, run: Run, found: Sequence[Result]) -> None:
+    def _write_end(self, connection: sa.Connection, run: Run, started: sa.Row[Any], found: Sequence[Result]) -> None:
         if not run.state.ended or run.ended_at is None:
             raise ValueError(f"expected an ended run with the time of its end, found {run.state.value}")
-        connection.execute(sa.insert(t.run_ends), _rows.end_row(run))
-        self._append(connection, run.environment, run.id, found)
+        end = _rows.end_row(run)
+        connection.execute(sa.insert(t.run_ends), end)
+        sealed = self._append(connection, run.environment, run, found)
         _derived.note_unfinished(connection, run)
         detail = {"runbook": run.runbook, "environment": run.environment, "state": run.state.value, "status": run.status.value}
+        detail["seal"] = _seals.of_run(started, SimpleNamespace(**end), sealed)
         _note(connection, "run-ended", run.ended_at, run.id, run.actor, detail)
 
     def abandoned(self, now: datetime) -> list[Lease]:
@@ -128,12 +138,12 @@ class Journal(Questions):
         """
         with writing(self._engine) as connection:
             try:
-                _require_open(connection, lost)
+                started = _require_open(connection, lost)
             except Refused:
                 return False
             if not leases.give_up(connection, lease, lost.ended_at or lost.started_at):
                 return False
-            self._write_end(connection, lost, ())
+            self._write_end(connection, lost, started, ())
         return True
 
     def record_samples(self, environment: str, samples: Iterable[Sample]) -> None:
@@ -163,46 +173,48 @@ class Journal(Questions):
                     quiet.append(result)
                 else:
                     told.append(result)
-                    known[series] = Judged(0, result.judged_at, result.status, result.warning, result.critical)
+                    known[series] = Judged(0, t.to_micros(result.judged_at), result.status, result.warning, result.critical)
             self._append(connection, environment, None, told, quiet)
 
     def _append(
         self,
         connection: sa.Connection,
         environment: str,
-        run_id: str | None,
+        run: Run | None,
         results: Sequence[Result],
         quiet: Sequence[Result] = (),
-    ) -> None:
-        """Write results with their values, and of `quiet` ones the values with their status only; then what follows."""
+    ) -> list[int]:
+        """Write results with their values, and of `quiet` ones the values with their status only; the results' seals."""
         if not results and not quiet:
-            return
+            return []
+        run_id, runbook = (None, None) if run is None else (run.id, run.runbook)
         keys = self._series(connection, environment, [*results, *quiet])
         _derived.hold(connection, keys.values())
         series = [keys[result.system, result.metric] for result in results]
-        judged = []
-        if results:
-            rows = [_rows.result_row(run_id, key, result) for key, result in zip(series, results, strict=True)]
-            insert = sa.insert(t.results).returning(t.results.c.id, sort_by_parameter_order=True)
-            ids = connection.execute(insert, rows).scalars().all()
-            judged = [
-                (key, Judged(number, result.judged_at, result.status, result.warning, result.critical))
-                for key, number, result in zip(series, ids, results, strict=True)
-            ]
+        ids, rows = _put.next_ids(connection, t.results, len(results)) if results else [], []
+        sealed, told = [], {}
+        for number, key, result in zip(ids, series, results, strict=True):
+            values = _rows.result_values(run_id, key, result)
+            sealed.append(_seals.of_result((environment, result.system, result.metric), values))
+            rows.append((number, *values, sealed[-1]))
+            told[number] = _rows.told_of(values, runbook)
+        _put.put(connection, t.results, ("id", *_seals.SEALED, "seal"), rows)
+        judged = [
+            (key, Judged(number, t.to_micros(result.judged_at), result.status, result.warning, result.critical))
+            for key, number, result in zip(series, ids, results, strict=True)
+        ]
         values = [value for key, result in zip(series, results, strict=True) if (value := _rows.seen(key, result, None))]
         values += [value for result in quiet if (value := _rows.seen(keys[result.system, result.metric], result, result.status))]
-        _derived.note(connection, judged, self._observe(connection, values))
+        _derived.note(connection, judged, self._observe(connection, values), told)
+        return sealed
 
     @staticmethod
     def _observe(connection: sa.Connection, values: Sequence[Seen]) -> list[Seen]:
         """Write values; gives those that were new: one that was judged twice was measured once."""
         by_key = {(value.series, value.ts): value for value in reversed(values)}
-        if not by_key:
-            return []
-        key = (t.observations.c.series, t.observations.c.ts)
-        insert = _derived.upsert(connection, t.observations).on_conflict_do_nothing().returning(*key)
-        rows = [{"series": v.series, "ts": v.ts, "value": v.value, "unit": v.unit, "status": v.status} for v in by_key.values()]
-        return [by_key[row.series, row.ts] for row in connection.execute(insert, rows)]
+        rows = [(v.series, v.ts, v.value, v.unit, v.status and v.status.value) for v in by_key.values()]
+        new = _put.put_new(connection, t.observations, ("series", "ts", "value", "unit", "status"), rows, "series, ts")
+        return [by_key[series, ts] for series, ts in new]
 
     def _series(self, connection: sa.Connection, environment: str, results: Sequence[Result]) -> dict[tuple[str, str], int]:
         """The keys of the metrics that were judged."""
@@ -322,23 +334,54 @@ class Journal(Questions):
         with writing(self._engine) as connection:
             rebuild(connection)
 
+    def verify(self, evidence: Evidence | None, noted: Noted | None = None) -> Verified:
+        """Read all of it and compare it with its seals; see `checks.journal.verify`."""
+        from checks.journal.verify import verify
 
-def _require_open(connection: sa.Connection, run: Run) -> None:
-    """Hold a run's row, so that a second writer waits and then sees the first one's end.
+        return verify(self._engine, evidence, noted)
+
+    def back_up(self, path: Path) -> Backup:
+        """Copy it into a file; see `checks.journal.archive`."""
+        from checks.journal.archive import back_up
+
+        return back_up(self._engine, path)
+
+    def restore(self, path: Path) -> Backup:
+        """Bring a backup back, where nothing has been written yet; see `checks.journal.archive`."""
+        from checks.journal.archive import restore
+
+        return restore(self._engine, path)
+
+    def would_prune(self, before: datetime, spared: Mapping[str, datetime]) -> Pruned:
+        """Say what `prune` would take out; see `checks.journal.prune`."""
+        from checks.journal.prune import would_prune
+
+        return would_prune(self._engine, before, spared)
+
+    def prune(self, before: datetime, spared: Mapping[str, datetime], now: datetime, actor: str) -> Pruned:
+        """Take out what is older and counts no more; see `checks.journal.prune`."""
+        from checks.journal.prune import prune
+
+        return prune(self._engine, before, spared, now, actor)
+
+
+def _require_open(connection: sa.Connection, run: Run) -> sa.Row[Any]:
+    """Hold a run's row, so that a second writer waits and then sees the first one's end; gives it.
 
     Raises:
         Refused: it was never started, or has an end already.
 
     """
-    known = sa.select(t.runs.c.id).where(t.runs.c.id == run.id).with_for_update()
+    known = sa.select(t.runs).where(t.runs.c.id == run.id).with_for_update()
     ended = sa.select(t.run_ends.c.state).where(t.run_ends.c.run_id == run.id)
-    if connection.execute(known).first() is None:
+    started = connection.execute(known).first()
+    if started is None:
         raise Refused("a run must be started before it ends", where=run.id, remedy="call start_run first")
     state = connection.execute(ended).scalar()
     if state is not None:
         raise Refused("a run ends once", where=run.id, found=f"the journal has its end already: {state.value}")
+    return started
 
 
 def _note(connection: sa.Connection, kind: str, at: datetime, subject: str, actor: str, detail: Mapping[str, object]) -> None:
-    row = {"kind": kind, "at": at, "subject": subject, "actor": actor, "detail": dict(detail)}
-    connection.execute(sa.insert(t.events), row)
+    _seals.chained(connection, {"kind": kind, "at": at, "subject": subject, "actor": actor, "detail": dict(detail)})

@@ -164,22 +164,22 @@ def _calls(journal: Journal) -> dict[str, Callable[[], object]]:
     }
 
 
-def _statements() -> dict[str, sa.Select[Any]]:
+def _statements() -> dict[str, tuple[sa.Select[Any], dict[str, Any]]]:
     system, _, metric = _ONE.partition("/")
+    one: dict[str, Any] = {"environment": "production", "system": system, "metric": metric}
     return {
-        "latest": q.latest_results("production"),
-        "status of all": q.latest("production"),
-        "sparkline": q.stretches("production", _NOW - _DAY, timedelta(minutes=10), (system, metric)),
-        "uptime": q.tally("production", system, metric, t.to_micros(_NOW - _MONTH) // 86_400_000_000),
+        "latest": (q.latest_results("production"), {}),
+        "status of all": (q.latest("production"), {}),
+        "sparkline": (q.stretches_of_one(timedelta(minutes=10)), one | {"since": _NOW - _DAY}),
+        "uptime": (q.tally(), one | {"since": t.to_micros(_NOW - _MONTH) // 86_400_000_000}),
     }
 
 
 def _ask(journal: Journal, name: str, found: dict[str, list[float]], *, first: bool) -> None:
     """Ask one question: by the whole call, by its statement in the database, and of the peers; milliseconds are added."""
     found.setdefault("call", []).extend(_each(_calls(journal)[name]))
-    statement = _statements().get(name)
-    if statement is not None:
-        found.setdefault("statement", []).extend(_raw(journal, statement))
+    if name in _statements():
+        found.setdefault("statement", []).extend(_raw(journal, *_statements()[name]))
     if name not in _PEER:
         return
     given = {"one": _ONE, "day": t.to_micros(_NOW - _DAY), "month": t.to_micros(_NOW - _MONTH)}

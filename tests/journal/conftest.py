@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,13 @@ from checks.journal import Journal, open_journal
 @pytest.fixture
 def url(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path}/state/journal.db"
+
+
+@pytest.fixture
+def new_url(tmp_path: Path) -> Callable[[], str]:
+    """Gives a place where no journal is yet, each time another one."""
+    numbers = itertools.count(1)
+    return lambda: f"sqlite:///{tmp_path}/other-{next(numbers)}/journal.db"
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from checks.model import Status
 from tests.journal.contract import JournalContract
 from tests.journal.derived_contract import DerivedContract
 from tests.journal.samples import NOW, a_result, keep
+from tests.journal.seal_contract import SealContract
 
 
 class TestSqlite(JournalContract):
@@ -27,6 +28,10 @@ class TestSqlite(JournalContract):
 
 
 class TestDerived(DerivedContract):
+    pass
+
+
+class TestSealed(SealContract):
     pass
 
 
@@ -51,7 +56,7 @@ def test_each_connection_is_strict(tmp_path: Path) -> None:
 
 
 def test_nothing_written_is_ever_changed(journal: Journal) -> None:
-    """Facts are told by adding rows alone; only what is derived from them, and who is at work on what, is ever changed."""
+    """Facts are told by adding rows alone; only what follows from them, and who is at work on what, is ever changed."""
     told: list[str] = []
     sa.event.listen(journal._engine, "before_cursor_execute", lambda _c, _cursor, statement, *_: told.append(statement))
     keep(journal, a_result(), a_result(status=Status.CRITICAL))
@@ -63,7 +68,7 @@ def test_nothing_written_is_ever_changed(journal: Journal) -> None:
     assert {statement.split()[0] for statement in told} == {"BEGIN", "INSERT", "DELETE", "SELECT", "WITH"}
     changing = [one for one in told if one.startswith("DELETE") or "DO UPDATE" in one]
     assert changing
-    assert {one.split()[2] for one in changing} <= {"leases", *(table.name for table in _tables.DERIVED)}
+    assert {one.split()[2] for one in changing} <= {"leases", "heads", "seals", *(table.name for table in _tables.DERIVED)}
 
 
 _MINUTES = "WITH RECURSIVE m(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM m WHERE n < :last)"
@@ -149,11 +154,8 @@ def test_no_question_reads_a_history(tmp_path: Path) -> None:
 )
 def test_a_walk_in_two_parts_is_one_walk(first: list[Status], rest: list[tuple[int, Status, str | None]]) -> None:
     """Going along results in two parts finds the changes that one walk along all of them finds."""
-    early = [Judged(number, NOW + timedelta(hours=number), status, None, "> 9 %") for number, status in enumerate(first)]
-    later = [
-        Judged(100 + number, NOW + timedelta(hours=20 + hours), status, warning, "> 9 %")
-        for number, (hours, status, warning) in enumerate(rest)
-    ]
+    early = [Judged(number, number, status, None, "> 9 %") for number, status in enumerate(first)]
+    later = [Judged(100 + number, 20 + hours, status, warning, "> 9 %") for number, (hours, status, warning) in enumerate(rest)]
     whole, one = walk(None, [*later, *early]), walk(None, early)
     two = walk(one.last, later)
     assert whole.changed == one.changed + two.changed

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 import sqlalchemy as sa
 
 from checks.errors import DataError, ServiceAway
-from checks.journal import Journal, JournalMissing, open_journal
+from checks.journal import Journal, JournalMissing, _migrate, open_journal
 from tests.journal import claimants
 from tests.journal.contract import JournalContract
 from tests.journal.crash_contract import CrashContract
 from tests.journal.derived_contract import DerivedContract
 from tests.journal.lease_contract import LeaseContract
 from tests.journal.samples import a_result, keep
+from tests.journal.seal_contract import SealContract
 from tests.services.conftest import Postgresql
 
 pytestmark = pytest.mark.service
@@ -23,6 +24,11 @@ pytestmark = pytest.mark.service
 @pytest.fixture
 def url(postgresql: Postgresql) -> str:
     return postgresql.new_database()
+
+
+@pytest.fixture
+def new_url(postgresql: Postgresql) -> Callable[[], str]:
+    return postgresql.new_database
 
 
 @pytest.fixture
@@ -36,6 +42,10 @@ class TestPostgresql(JournalContract):
 
 
 class TestDerived(DerivedContract):
+    pass
+
+
+class TestSealed(SealContract):
     pass
 
 
@@ -53,6 +63,26 @@ def test_an_empty_database_is_made_a_journal_only_if_asked(url: str) -> None:
         open_journal(url, create=False)
     with sa.create_engine(url.replace("postgresql:", "postgresql+psycopg:")).connect() as connection:
         assert sa.inspect(connection).get_table_names() == []
+
+
+def test_a_new_journal_is_what_the_migrations_lead_to(new_database: Callable[[], str]) -> None:
+    """What is made at once in an empty database has the columns, constraints and indexes that the migrations make."""
+    shapes = []
+    for make in (_migrate.make, _migrate.upgrade):
+        with sa.create_engine(new_database().replace("postgresql:", "postgresql+psycopg:")).begin() as connection:
+            make(connection)
+            shapes.append([connection.exec_driver_sql(question).fetchall() for question in _SHAPE])
+    assert [len(found) > 16 for found in shapes[0]] == [True] * 3
+    assert shapes[0] == shapes[1]
+
+
+_SHAPE = (
+    "SELECT table_name, column_name, data_type, character_maximum_length, is_nullable, column_default"
+    " FROM information_schema.columns WHERE table_schema = 'public' ORDER BY 1, 2",
+    "SELECT conrelid::regclass::text, contype, pg_get_constraintdef(oid) FROM pg_constraint"
+    " WHERE connamespace = 'public'::regnamespace ORDER BY 1, 2, 3",
+    "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1",
+)
 
 
 def test_processes_that_open_at_once_make_one_journal(url: str) -> None:
