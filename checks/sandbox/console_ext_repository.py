@@ -105,7 +105,7 @@ class Releases:
                 self._note(version, "staging", now)
             git("checkout", "--quiet", "-B", "main", "origin/main")
             git("merge", "--quiet", "--no-ff", "-m", _approved(f"release/{version}", "main"), f"release/{version}")
-            if f"v{version}" not in self.tags():
+            if f"v{version}" not in self._pushed():
                 git("tag", f"v{version}")
             git("checkout", "--quiet", "develop")
             git("merge", "--quiet", "--no-ff", "-m", _approved("main", "develop"), "main")
@@ -260,8 +260,11 @@ class Releases:
         git("commit", "--quiet", "--allow-empty", *dated, "-m", text)
 
     def _next_patch(self) -> str:
-        major, minor, patch = self.tags()[-1].removeprefix("v").split(".")
+        major, minor, patch = self._pushed()[-1].removeprefix("v").split(".")
         return f"{major}.{minor}.{int(patch) + 1}"
+
+    def _pushed(self) -> list[str]:
+        return self._run("git", "tag", "--list", "--sort=version:refname", cwd=self.origin).split()
 
     def _ages(self, now: datetime) -> dict[str, timedelta]:
         """How long ago the newest release of each kind was."""
