@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -68,7 +69,17 @@ class Evidence:
 
     digest: str
     cells: tuple[Cell, ...]
-    steps: tuple[Step, ...]
+    _document: dict[str, Any]
+    _steps: list[tuple[Step, ...]] = field(default_factory=list)
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """Its steps; worked out when somebody asks, as most evidence is only read."""
+        if not self._steps:
+            from nbformat import from_dict
+
+            self._steps.append(notebook.steps(from_dict(self._document)))
+        return self._steps[0]
 
     def step(self, title: str, number: int) -> tuple[Cell, ...]:
         """The cells of the step of this title; a step that was renamed since is found by its number."""
@@ -85,7 +96,7 @@ class Archive:
 
     def path(self, digest: str) -> Path:
         """Where the evidence of a digest lies."""
-        return self.folder / digest[:2] / f"{digest}.ipynb"
+        return Path(f"{self.folder}/{digest[:2]}/{digest}.ipynb")
 
     def holds(self, digest: str) -> bool:
         """Whether the evidence is there."""
@@ -108,20 +119,26 @@ class Archive:
             self._read[digest] = read(digest, self.path(digest).read_bytes())
         return self._read[digest]
 
+    def once(self, digest: str) -> Evidence | None:
+        """The same, of which nothing is kept in memory: there may be very many."""
+        if digest in self._read or not self.holds(digest):
+            return self._read.get(digest)
+        return read(digest, self.path(digest).read_bytes())
+
 
 def read(digest: str, content: bytes) -> Evidence | None:
     """Read an executed notebook; ``None`` where its bytes do not have that digest, or are no notebook."""
     if hashlib.sha256(content).hexdigest() != digest:
         return None
-    from nbformat.v4 import reads_json
-
     try:
         # What was written by a run and is named by its digest needs no second look at its schema.
-        executed = reads_json(content.decode())
+        executed = json.loads(content)
         if executed["nbformat"] != 4:
             return None
+        for cell in executed["cells"]:
+            cell["source"] = _text(cell["source"])
         cells = tuple(_cell(position, cell) for position, cell in enumerate(executed["cells"]))
-        return Evidence(digest, cells, notebook.steps(executed))
+        return Evidence(digest, cells, executed)
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
 

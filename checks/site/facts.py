@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from checks.catalogue import Catalogue
     from checks.journal import Event, InForce, Sign, Snapshot, StatusChange, Stretch
     from checks.journal.bulk import Bulk
+    from checks.journal.facts import Counted
     from checks.journal.report import Item, SiteReport, SystemReport
 
 DAYS_SHOWN = 30
@@ -84,6 +85,7 @@ class Facts:
         limits: the limits that judged each metric, the oldest first.
         failed: the runs that ended without being finished and are told, the one that ended last first.
         changes: the changes of status that are told, the newest first.
+        counted: how many runs each runbook has, by its slug; one that never ran is left out.
         by_id: every run that a page may link to.
         daily: what was observed of each metric, summed up by day (UTC), the oldest first.
         signed: the last word that somebody gave on each item of a checklist, by its slug.
@@ -110,6 +112,7 @@ class Facts:
     limits: Lazily[Sequence[InForce]]
     failed: Sequence[Run]
     changes: Sequence[StatusChange]
+    counted: Mapping[str, Counted]
     by_id: Runs
     archive: Archive
     daily: Lazily[Sequence[Stretch]]
@@ -234,6 +237,7 @@ def gather(
             for change in journal.status_changes(environment, now - CHANGES_SHOWN)
             if change.result.metric in metrics_of.get(change.result.system, ())
         ],
+        counted=past.counted,
         by_id=past.by_id,
         archive=Archive(catalogue.settings.state / "evidence"),
         daily=past.daily,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache, lru_cache
@@ -17,6 +17,7 @@ from checks.journal.decided import decisions
 from checks.model import Metric, Run
 from checks.site import agenda, checklists, drawing, incidents, metric_page, own_files, plotting, reports, tables, views, words
 from checks.site.facts import Facts
+from checks.site.history import RUNS_ON_A_PAGE, pages_of_runs, runs_address
 from checks.site.live import Place
 
 if TYPE_CHECKING:
@@ -57,11 +58,19 @@ def fragment(facts: Facts, page: Page, place: Place) -> Markup:
     return _render(f"{place.kind}.html", facts, page, FRAGMENTS[place.kind](facts, place.argument))
 
 
-def evidence_page(facts: Facts, digest: str, evidence: Evidence | None, runs: Iterable[Run]) -> str:
-    """The page of one executed notebook; says so where its bytes are not those it is named for."""
-    runs = list(runs)
+def evidence_page(facts: Facts, digest: str, evidence: Evidence | None, runs: Sequence[Run], more: int = 0) -> str:
+    """The page of one executed notebook; says so where its bytes are not those it is named for.
+
+    Args:
+        facts: what is shown.
+        digest: of the notebook.
+        evidence: the notebook, if its bytes are whole.
+        runs: whose evidence it is.
+        more: how many other runs left the same.
+
+    """
     runbook = facts.catalogue.runbooks.get(runs[0].runbook) if runs else None
-    about = {"digest": digest, "evidence": evidence, "runs": runs, "runbook": runbook}
+    about = {"digest": digest, "evidence": evidence, "runs": runs, "runbook": runbook, "more": more}
     return str(_render("evidence-page.html", facts, Page(f"evidence/{digest}.html"), about))
 
 
@@ -76,7 +85,9 @@ def sprite() -> Markup:
 
 
 def _render(template: str, facts: Facts, page: Page, about: dict[str, Any]) -> Markup:
-    zone, day = facts.zone, facts.day
+    zone = facts.zone
+    # Asked for only where a page says a time of today without its day: such a page is another one on the next.
+    day = cache(lambda: facts.day)
 
     def link(system: str) -> str:
         return page.to(f"systems/{system}/index.html")
@@ -104,7 +115,7 @@ def _render(template: str, facts: Facts, page: Page, about: dict[str, Any]) -> M
                 "metric_link": metric_link,
                 "evidence_link": evidence_link,
                 "to": page.to,
-                "clock": lambda moment: words.clock(moment, zone, day),
+                "clock": lambda moment: words.clock(moment, zone, day()),
                 "precise": lambda moment: words.precise(moment, zone),
                 "ago": lambda moment: words.age(moment, facts.now),
                 "lasted": lambda moment: words.short(facts.now - moment),
@@ -208,6 +219,19 @@ def _runbook(facts: Facts, argument: str) -> dict[str, Any]:
     return {"row": views.runbook_row(facts, facts.catalogue.runbook(argument)), "runs": facts.runs.get(argument, ())}
 
 
+def _runs(facts: Facts, argument: str) -> dict[str, Any]:
+    runbook, counted = facts.catalogue.runbook(argument), facts.counted.get(argument)
+    count = counted.count if counted else 0
+    return {
+        **_runbook(facts, argument),
+        "count": count,
+        # A preview holds the latest runs only.
+        "pages": 0 if facts.preview else pages_of_runs(count),
+        "on_a_page": RUNS_ON_A_PAGE,
+        "runs_at": lambda number: runs_address(runbook, number),
+    }
+
+
 def _step(facts: Facts, argument: str) -> dict[str, Any]:
     slug, _, number = argument.partition("#")
     return {"step": views.step(facts, facts.catalogue.runbook(slug), int(number))}
@@ -294,7 +318,7 @@ FRAGMENTS: dict[str, Callable[[Facts, str], dict[str, Any]]] = {
     "reports": _reports,
     "run": _runbook,
     "runbooks": _runbooks,
-    "runs": _runbook,
+    "runs": _runs,
     "severities": _system,
     "sign": _sign,
     "spark": _spark,

@@ -7,15 +7,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from checks.model import Result, Run
+from checks.model import Result, Run, Runbook
 from checks.site.lazily import Lazily
 
 if TYPE_CHECKING:
     from checks.catalogue import Catalogue
     from checks.journal import InForce, Snapshot, Stretch
     from checks.journal.bulk import Bulk
+    from checks.journal.facts import Counted, RunMark
 
 RUNS_SHOWN = 20
+RUNS_ON_A_PAGE = 50
+"""How many runs stand on a page of their own; of a runbook that has more than are shown."""
 DAYS_COMPARED = 400
 """How far back reports compare: four quarters and the one that runs."""
 _FAILED_SHOWN = timedelta(days=30)
@@ -52,6 +55,7 @@ class History:
         daily: what was observed of each metric, summed up by day (UTC), the oldest first.
         limits: the limits that judged each metric, the oldest first.
         failed: the runs of the last month that ended without being finished, the one that ended last first.
+        counted: how many runs each runbook has, by its slug; one that never ran is left out.
 
     """
 
@@ -63,6 +67,7 @@ class History:
     daily: Lazily[Sequence[Stretch]]
     limits: Lazily[Sequence[InForce]]
     failed: Sequence[Run]
+    counted: Mapping[str, Counted]
 
 
 class Runs(Mapping[str, Run]):
@@ -101,9 +106,23 @@ class Runs(Mapping[str, Run]):
         if missing:
             self._known |= self._bulk.runs(missing)
 
+    def line(self, runbook: str, after: tuple[datetime, str] | None) -> list[RunMark]:
+        """Every run of a runbook, the earliest first; of those after one that is named by when it started and its id."""
+        return self._bulk.run_marks(runbook, after)
+
     def versions(self) -> str:
         """What tells whether any of them is as it was."""
         return self._latest.versions() + "\n".join(sorted(self.others))
+
+
+def pages_of_runs(count: int) -> int:
+    """How many pages the runs of a runbook take beside its own; 0 where that one shows all of them."""
+    return -(-count // RUNS_ON_A_PAGE) if count > RUNS_SHOWN else 0
+
+
+def runs_address(runbook: Runbook, number: int) -> str:
+    """Where a page of a runbook's runs lies; the first holds the oldest."""
+    return f"systems/{runbook.system}/runbooks/{runbook.name}/runs-{number}.html"
 
 
 def upto(now: datetime, step: timedelta) -> datetime:
@@ -153,4 +172,5 @@ def history(catalogue: Catalogue, bulk: Bulk, snapshot: Snapshot, linked: Iterab
         daily=summed(timedelta(days=DAYS_COMPARED), timedelta(days=1)),
         limits=Lazily(metrics, bulk.limits_in_force, of_metric(timedelta(days=36_500)), ()),
         failed=failed,
+        counted=bulk.counted(),
     )

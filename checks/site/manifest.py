@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 from checks.site import sources
 from checks.site.kept import Stamp
+from checks.site.past import Past
 
 if TYPE_CHECKING:
     from checks.site.facts import Facts
 
-_FORMAT = 2
+_FORMAT = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,20 +43,25 @@ class Manifest:
     Attributes:
         key: a digest of what every page depends on: the programs, what is declared, for whom it is shown.
         files: what was made from facts, by address.
-        linked: by runbook, the mark of its runs, and which evidence they have.
+        lasting: a digest of what pages of runs and evidence depend on, which outlive what is declared.
+        pasts: by runbook, all of its runs.
+        proofs: by digest, each page of evidence: what it was made of, its size, and when it was written.
         assets: the files whose addresses carry a digest, which the pages of this publication load.
 
     """
 
     key: str
     files: dict[str, Written] = field(default_factory=dict)
-    linked: dict[str, tuple[str, dict[str, str]]] = field(default_factory=dict)
+    lasting: str = ""
+    pasts: dict[str, Past] = field(default_factory=dict)
+    proofs: dict[str, tuple[str, int, int]] = field(default_factory=dict)
     assets: list[str] = field(default_factory=list)
 
     def write(self, path: Path) -> None:
         """Write it, whole or not at all."""
         files = {address: [w.made_of, w.facts, w.paths, w.stamp.size, w.stamp.changed_ns] for address, w in self.files.items()}
-        lines = ({"format": _FORMAT, "key": self.key, "assets": self.assets}, files, self.linked)
+        head = {"format": _FORMAT, "key": self.key, "lasting": self.lasting, "assets": self.assets}
+        lines = (head, files, {slug: past.written() for slug, past in self.pasts.items()}, self.proofs)
         aside = path.with_name(f".{path.name}")
         aside.write_text("\n".join(json.dumps(line) for line in lines), encoding="utf-8")
         aside.replace(path)
@@ -64,14 +70,16 @@ class Manifest:
 def read(path: Path) -> Manifest:
     """Read a manifest; an empty one where it is missing or not ours."""
     try:
-        head, files, linked = (json.loads(line) for line in path.read_text(encoding="utf-8").splitlines())
+        head, files, pasts, proofs = (json.loads(line) for line in path.read_text(encoding="utf-8").splitlines())
         if head["format"] != _FORMAT:
             return Manifest("")
         written = {
             address: Written(made_of, facts, tuple(paths), Stamp(size, changed_ns))
             for address, (made_of, facts, paths, size, changed_ns) in files.items()
         }
-        return Manifest(head["key"], written, {slug: (mark, runs) for slug, (mark, runs) in linked.items()}, head["assets"])
+        found = {slug: Past.read(past) for slug, past in pasts.items()}
+        proven = {digest: (made_of, size, changed) for digest, (made_of, size, changed) in proofs.items()}
+        return Manifest(head["key"], written, head["lasting"], found, proven, head["assets"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return Manifest("")
 
@@ -91,3 +99,14 @@ def key_of(facts: Facts) -> str:
     declared = (catalogue.systems, catalogue.runbooks, catalogue.incidents, catalogue.checklists)
     shown = (catalogue.settings.site_name, str(facts.zone), facts.environment, facts.preview)
     return hashlib.sha256("\n".join([sources.programs(), repr(shown), repr(declared)]).encode()).hexdigest()
+
+
+def lasting_key_of(facts: Facts) -> str:
+    """A digest of what every page of runs and evidence depends on: they are made once, whatever is declared afterwards."""
+    shown = (facts.catalogue.settings.site_name, str(facts.zone), facts.environment)
+    return hashlib.sha256("\n".join([sources.programs(), repr(shown)]).encode()).hexdigest()
+
+
+def short(text: str) -> str:
+    """A short digest, for what is noted of very many files."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

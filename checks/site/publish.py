@@ -71,23 +71,24 @@ def publish(catalogue: Catalogue, journal: Reader, to: Path, now: datetime, *, e
         with shelf.only_publisher(), kept.skeleton(catalogue) as skeleton:
             before = _before(shelf)
             with shelf.building() as (number, aside):
+                shelf.reuse(aside)
                 about = Publication(number, _commit(catalogue.root))
                 facts = gather(catalogue, journal, environment or catalogue.settings.environment, now, about)
                 writer = Writer(aside, facts, before)
                 pages, filled = writer.pages(skeleton)
-                others, remade = writer.further()
                 proofs, shown = writer.evidence()
+                also, remade = writer.further()
+                pages, rewritten = pages + also, filled + remade + shown
                 writer.keep_assets(_others(shelf))
                 writer.exports()
+                writer.clear()
                 sitemap.date(aside, now)
                 writer.manifest.write(shelf.manifest(number))
                 gone = tuple(sorted(address for address in _pages(before.manifest) if not (aside / address).exists()))
             shelf.swap(number)
     except OSError as error:
         raise CannotWrite(f"the site cannot be written: {error.strerror or error}", where=str(to)) from error
-    return Published(
-        number, shelf.folder(number), shelf.index, pages + others, proofs, filled + remade + shown, gone, facts.report
-    )
+    return Published(number, shelf.folder(number), shelf.index, pages, proofs, rewritten, gone, facts.report)
 
 
 def roll_back(to: Path) -> tuple[int, Path]:

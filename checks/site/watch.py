@@ -143,6 +143,10 @@ class _WatchedArchive:
         self._noted.add((self._name, digest))
         return self._archive.holds(digest)
 
+    def once(self, digest: str) -> Evidence | None:
+        self._noted.add((self._name, digest))
+        return self._archive.once(digest)
+
     def get(self, digest: str | None) -> Evidence | None:
         if digest:
             self._noted.add((self._name, digest))

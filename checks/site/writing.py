@@ -5,27 +5,29 @@ The result is the same, byte for byte, as when everything is made anew.
 
 from __future__ import annotations
 
-import errno
 import os
 import posixpath
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from checks.site import exports, feeds, fill, fragments, further, manifest, own_files
+from checks.site import exports, feeds, fill, fragments, further, manifest, own_files, past
 from checks.site.kept import Stamp
+from checks.site.linking import link
 from checks.site.manifest import Manifest, Written
-from checks.site.watch import Tokens, token, watched, written
+from checks.site.watch import Tokens, watched, written
 
 if TYPE_CHECKING:
     from checks.site.facts import Facts
     from checks.site.kept import KeptFile, Skeleton
 
 _HOUR = timedelta(hours=1)
+_RUNS_TOLD = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +47,11 @@ class Counted:
     rewritten: int
 
 
-def evidence_page(digest: str, run_ids: Iterable[str], facts: Facts) -> bytes:
+def evidence_page(digest: str, run_ids: Sequence[str], facts: Facts) -> bytes:
     """The page of an executed notebook."""
-    runs = [facts.by_id[run_id] for run_id in run_ids]
-    return fragments.evidence_page(facts, digest, facts.archive.get(digest), runs).encode()
+    # Runs that left the very same bytes are rare, and there may be any number of them.
+    runs = [facts.by_id[run_id] for run_id in run_ids[-_RUNS_TOLD:]]
+    return fragments.evidence_page(facts, digest, facts.archive.once(digest), runs, len(run_ids) - len(runs)).encode()
 
 
 def write_evidence(facts: Facts, to: Path) -> None:
@@ -66,10 +69,10 @@ def write_evidence(facts: Facts, to: Path) -> None:
 
 
 class Writer:
-    """Writes one publication into an empty folder.
+    """Writes one publication into a folder.
 
     Args:
-        to: the folder.
+        to: the folder; empty, or with the files of an older publication, which are left where they would be the same.
         facts: what is shown.
         before: what may be linked from.
 
@@ -85,7 +88,15 @@ class Writer:
         self.manifest = Manifest(manifest.key_of(facts))
         same = before.folder is not None and before.manifest.key == self.manifest.key
         self._before = before if same else Before()
+        # Runs and evidence are what they were, whatever was declared since.
+        self.manifest.lasting = manifest.lasting_key_of(facts)
+        lasting = before.folder is not None and before.manifest.lasting == self.manifest.lasting
+        self._before_lasting = before if lasting else Before()
+        known = self._before_lasting.manifest.pasts
+        self.manifest.pasts = {slug: past.past_of(facts, slug, known.get(slug)) for slug in facts.catalogue.runbooks}
         self._made: set[str] = set()
+        self._wanted: set[str] = set()
+        self._reused = any(to.iterdir())
 
     def pages(self, skeleton: Skeleton) -> tuple[int, int]:
         """Write every file of a skeleton, its live elements filled.
@@ -111,28 +122,74 @@ class Writer:
         return count, len(anew)
 
     def evidence(self) -> tuple[int, int]:
-        """Write ``evidence/<digest>.html`` for every run that a page may link to.
+        """Write ``evidence/<digest>.html`` for every run of the journal, and for every other one that a page links to.
 
         Returns:
             how many there are, and how many of them were made anew.
 
         """
+        # There may be very many, so little is asked of each that is as it was.
         runs: dict[str, list[str]] = {}
-        for run_id, digest in self._linked().items():
-            if self._facts.archive.stamp(digest):
-                runs.setdefault(digest, []).append(run_id)
-        anew = []
-        for digest, ids in runs.items():
-            if not self._reuse(f"evidence/{digest}.html", token(sorted(ids))):
-                anew.append(digest)
+        about: dict[str, str] = {}
+        for run_id, digest, slug in self._proofs():
+            if digest not in runs:
+                stamp = self._facts.archive.stamp(digest)
+                if not stamp:
+                    continue
+                about[digest] = f"{stamp} {past.titles(self._facts, slug)}"
+                runs[digest] = []
+            runs[digest].append(run_id)
+        anew = [digest for digest, ids in runs.items() if not self._prove_again(digest, f"{about[digest]} {sorted(ids)}")]
         self._facts.by_id.need(run_id for digest in anew for run_id in runs[digest])
         for digest in anew:
-            ids = sorted(runs[digest])
-            self._make(f"evidence/{digest}.html", token(ids), partial(evidence_page, digest, ids))
+            path = Path(self._ready(f"evidence/{digest}.html"))
+            path.write_bytes(evidence_page(digest, sorted(runs[digest]), self._facts))
+            made_of = manifest.short(f"{about[digest]} {sorted(runs[digest])}")
+            stamp_of = Stamp.of(path)
+            if stamp_of is not None:
+                self.manifest.proofs[digest] = (made_of, stamp_of.size, stamp_of.changed_ns)
         return len(runs), len(anew)
 
+    def _prove_again(self, digest: str, made_of: str) -> bool:
+        """Take over a page of evidence, where it would be the same."""
+        known = self._before_lasting.manifest.proofs.get(digest)
+        if known is None or known[0] != manifest.short(made_of):
+            return False
+        address = f"evidence/{digest}.html"
+        source = f"{self._before_lasting.folder}/{address}"
+        if Stamp.of(source) != Stamp(known[1], known[2]):
+            return False
+        self._link(source, address)
+        self.manifest.proofs[digest] = known
+        return True
+
+    def _proofs(self) -> Iterator[tuple[str, str, str]]:
+        """Each run that has evidence: its id, the digest of that, and its runbook."""
+        told: set[str] = set()
+        for slug, known in self.manifest.pasts.items():
+            for run_id, digest in known.evidence.items():
+                told.add(run_id)
+                yield run_id, digest, slug
+        others = self._facts.by_id.others - told
+        self._facts.by_id.need(others)
+        for run_id in sorted(others):
+            run = self._facts.by_id.get(run_id)
+            if run is not None and run.evidence:
+                yield run_id, run.evidence, run.runbook
+
+    def _runs(self) -> tuple[int, int]:
+        """The pages that hold every run, of runbooks that had more than their own page shows."""
+        count = anew = 0
+        for address, made_of, ids, make in past.pages(self._facts, self.manifest.pasts, self.manifest.proofs):
+            count += 1
+            if not self._reuse(address, made_of, before=self._before_lasting):
+                anew += 1
+                self._facts.by_id.need(ids)
+                self._make(address, made_of, make)
+        return count, anew
+
     def further(self) -> tuple[int, int]:
-        """Write the pages that hold every row of tables that are too long for a page.
+        """Write the pages that hold every run, and every row of tables that are too long for a page.
 
         Returns:
             how many there are, and how many of them were made anew.
@@ -142,7 +199,8 @@ class Writer:
         anew = [(address, make) for address, make in found if not self._reuse(address, "")]
         for address, make in anew:
             self._make(address, "", make)
-        return len(found), len(anew)
+        runs, remade = self._runs()
+        return len(found) + runs, len(anew) + remade
 
     def exports(self) -> None:
         """Write every export."""
@@ -158,33 +216,13 @@ class Writer:
         """Keep what the pages of other publications load, for readers who have just got one of those."""
         for folder, addresses in others:
             for address in addresses:
-                if (folder / address).is_file() and not (self._to / address).exists():
+                if address not in self._wanted and (folder / address).is_file():
                     self._link(f"{folder}/{address}", address)
 
-    def _linked(self) -> dict[str, str]:
-        """The evidence of each run that a page may link to; of a runbook whose runs are as they were it is known."""
-        facts, found = self._facts, dict[str, str]()
-        changed = []
-        for slug in facts.catalogue.runbooks:
-            mark = facts.runs.version(slug)
-            known = self._before.manifest.linked.get(slug)
-            if known and known[0] == mark:
-                self.manifest.linked[slug] = known
-                found |= known[1]
-            else:
-                changed.append((slug, mark))
-        facts.runs.need(slug for slug, _ in changed)
-        for slug, mark in changed:
-            those = {run.id: run.evidence for run in facts.runs[slug] if run.evidence}
-            self.manifest.linked[slug] = (mark, those)
-            found |= those
-        others = facts.by_id.others - found.keys()
-        facts.by_id.need(others)
-        return found | {run.id: run.evidence for id_ in others if (run := facts.by_id.get(id_)) and run.evidence}
-
-    def _reuse(self, address: str, made_of: str, tokens: Tokens | None = None) -> bool:
-        known = self._before.manifest.files.get(address)
-        folder = self._before.folder
+    def _reuse(self, address: str, made_of: str, tokens: Tokens | None = None, before: Before | None = None) -> bool:
+        before = before or self._before
+        known = before.manifest.files.get(address)
+        folder = before.folder
         if known is None or folder is None or known.made_of != made_of or Stamp.of(f"{folder}/{address}") != known.stamp:
             return False
         if (tokens or self._tokens).digest(known.paths) != known.facts:
@@ -215,19 +253,57 @@ class Writer:
         names = {spot.place.argument.partition("#")[0].partition("/")[0] for _, file in pages for spot in file.spots}
         self._facts.look_at([name for name in self._facts.catalogue.systems if name in names])
 
+    def clear(self) -> None:
+        """Clear away what an older publication had and this one has not."""
+        for here, _, names in os.walk(self._to, topdown=False) if self._reused else ():
+            below = os.path.relpath(here, self._to)
+            for name in names:
+                if (name if below == "." else f"{below}/{name}") not in self._wanted:
+                    os.unlink(f"{here}/{name}")  # noqa: PTH108 - there may be thousands
+            with suppress(OSError):
+                os.rmdir(here)  # noqa: PTH106 - which is refused where anything is left
+
     def _link(self, source: str, address: str) -> None:
-        path = self._ready(address)
-        try:
-            os.link(source, path)
-        except OSError as error:
-            # Some file systems have no links, none has them to another one, and a file may have only so many.
-            if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EOPNOTSUPP):
-                raise
-            shutil.copy2(source, path)
+        if self._reused and _same(source, f"{self._to}/{address}"):
+            self._wanted.add(address)
+        else:
+            link(source, self._ready(address))
 
     def _ready(self, address: str) -> str:
-        parent = posixpath.dirname(address)
+        """Where a file is written that is not there; what stands there is another publication's, too, and never written into."""
+        path, parent = f"{self._to}/{address}", posixpath.dirname(address)
         if parent not in self._made:
+            if self._reused:
+                _make_way(self._to, parent)
             (self._to / parent).mkdir(parents=True, exist_ok=True)
             self._made.add(parent)
-        return f"{self._to}/{address}"
+        if self._reused:
+            _unlink(path)
+        self._wanted.add(address)
+        return path
+
+
+def _same(source: str, path: str) -> bool:
+    try:
+        one, other = os.lstat(source), os.lstat(path)
+    except OSError:
+        return False
+    return (one.st_ino, one.st_dev) == (other.st_ino, other.st_dev)
+
+
+def _unlink(path: str) -> None:
+    try:
+        os.unlink(path)  # noqa: PTH108 - there may be thousands
+    except FileNotFoundError:
+        return
+    except (IsADirectoryError, PermissionError):
+        shutil.rmtree(path)
+
+
+def _make_way(to: Path, parent: str) -> None:
+    """Clear away a file that stands where a folder is needed."""
+    for folder in (to / parent, *(to / parent).parents):
+        if folder == to:
+            return
+        if folder.is_symlink() or folder.is_file():
+            folder.unlink()

@@ -17,6 +17,7 @@ from checks.model import Run, RunState, Status, Trigger
 from checks.site import kept, sources
 from checks.site.publish import Published, publish
 from checks.site.shelf import Shelf
+from tests.shared import built_project
 from tests.site.history import keep_evidence, morning_cells, record
 from tests.site.project import SYSTEM, small_project
 
@@ -56,10 +57,9 @@ class Shop:
 @pytest.fixture(scope="module")
 def skeleton_of_the_shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The small project, whose skeleton was built once."""
-    root = small_project(tmp_path_factory.mktemp("incremental") / "project")
-    catalogue = load(root)
-    with kept.skeleton(catalogue):
-        return root
+    root = tmp_path_factory.mktemp("incremental") / "project"
+    built_project(root, tmp_path_factory)
+    return root
 
 
 @pytest.fixture
@@ -267,7 +267,7 @@ def test_what_cannot_be_known_is_not_kept(settings: str, why: str, tmp_path: Pat
 
 
 def test_pages_declared_anew_are_all_filled_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """When what is declared changes no page is carried over, whatever its figures are."""
+    """When what is declared changes no page with figures is carried over, whatever they are; evidence is what it was."""
     root = small_project(tmp_path / "project")
 
     def build(_root: Path, to: Path, *_: object) -> None:
@@ -281,7 +281,7 @@ def test_pages_declared_anew_are_all_filled_anew(tmp_path: Path, monkeypatch: py
         assert publish(load(root), journal, tmp_path / "public", MOMENT).rewritten == 0
         path = root / "docs/systems/shop/system.yml"
         path.write_text(SYSTEM.replace("> 500 ms", "> 50 ms"))
-        assert publish(load(root), journal, tmp_path / "public", MOMENT).rewritten == 2
+        assert publish(load(root), journal, tmp_path / "public", MOMENT).rewritten == 1
 
 
 EDITS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
