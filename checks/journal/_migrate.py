@@ -108,6 +108,9 @@ def _statements(dialect: sa.Dialect) -> tuple[str, ...]:
         tables = [*metadata.sorted_tables, _version]
         making: list[CreateTable | CreateIndex] = []
         for table in tables:
+            for index in table.indexes:
+                # What an index leaves out is declared once, for SQLite.
+                index.dialect_options[dialect.name]["where"] = index.dialect_options["sqlite"]["where"]
             making += [CreateTable(table), *map(CreateIndex, table.indexes)]
         _said[dialect.name] = tuple(str(one.compile(dialect=dialect)) for one in making)
     return _said[dialect.name]

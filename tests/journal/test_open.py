@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -57,6 +58,39 @@ def test_the_migrations_make_the_tables_that_the_code_uses(tmp_path: Path) -> No
     scripts = ScriptDirectory.from_config(config)
     assert scripts.get_current_head() == _tables.HEAD
     assert {script.revision for script in scripts.walk_revisions()} == _tables.KNOWN
+
+
+def test_a_new_journal_is_what_the_migrations_lead_to(tmp_path: Path) -> None:
+    """What is made at once in an empty place has the tables, columns, keys and indexes that the migrations make, all of them."""
+    shapes = []
+    for name, make in (("made", _migrate.make), ("migrated", _migrate.upgrade)):
+        engine = _engine.engine_for(f"sqlite:///{tmp_path}/{name}.db")
+        with _engine.writing(engine) as connection:
+            make(connection)
+        with closing(sqlite3.connect(tmp_path / f"{name}.db")) as raw:
+            shapes.append(_shape(raw))
+    assert len(shapes[0]) > 16
+    assert shapes[0] == shapes[1]
+
+
+def _shape(raw: sqlite3.Connection) -> dict[str, object]:
+    """The tables: columns in any order, keys, references, indexes with what they leave out; and the schema's number."""
+
+    def asked(pragma: str, name: str) -> list[Any]:
+        return raw.execute(f"SELECT * FROM pragma_{pragma}(?)", (name,)).fetchall()
+
+    found: dict[str, object] = {"version": raw.execute("SELECT version_num FROM alembic_version").fetchall()}
+    for _, table, kind, _, without_rowid, strict in raw.execute("SELECT * FROM pragma_table_list WHERE schema = 'main'"):
+        indexes = {
+            name if origin == "c" else origin: (unique, partial, [column[2] for column in asked("index_info", name)])
+            for _, name, unique, origin, partial in asked("index_list", table)
+        }
+        references = sorted(reference[2:] for reference in asked("foreign_key_list", table))
+        columns = sorted(column[1:] for column in asked("table_info", table))
+        found[table] = (kind, without_rowid, strict, columns, indexes, references)
+    where = "SELECT name, substr(sql, instr(sql, 'WHERE')) FROM sqlite_master WHERE type = 'index' AND sql LIKE '%WHERE%'"
+    found["parts"] = raw.execute(where).fetchall()
+    return found
 
 
 def test_an_older_journal_is_copied_and_then_migrated(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
