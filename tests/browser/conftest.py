@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from checks.catalogue import load
 from checks.journal import open_journal
 from checks.site.publish import publish
 from checks.site.server import server
+from tests.shared import built_project, shared
 from tests.site.history import morning_cells, record
 from tests.site.people import told, with_people
-from tests.site.project import small_project
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -51,9 +50,9 @@ def browser() -> Iterator[Browser]:
         launched.close()
 
 
-def _published(root: Path, now: datetime, values: dict[str, float | str], said: str = "") -> Path:
-    loaded = load(small_project(root))
-    loaded.settings.state.mkdir()
+def _published(factory: pytest.TempPathFactory, name: str, values: dict[str, float | str], said: str = "") -> Path:
+    root, now = factory.mktemp(name), datetime.now(UTC)
+    loaded = built_project(root, factory)
     with open_journal(loaded.settings.journal) as journal:
         for hours in (30, 20, 10):
             earlier = now - timedelta(hours=hours)
@@ -73,13 +72,16 @@ def troubled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A published site on which something is critical, something unknown, and hostile text was observed."""
     hostile = "<script>document.title='taken'</script>\x1b[31m{{ 7*7 }}\u202e"
     values: dict[str, float | str] = {"error-rate": 12.4, "latency": f"no answer: {hostile}", "backup-age": 4.0}
-    return _published(tmp_path_factory.mktemp("troubled"), datetime.now(UTC), values, said=hostile)
+    return _published(tmp_path_factory, "troubled", values, said=hostile)
 
 
 @pytest.fixture(scope="session")
 def everything(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A published site with a page of every type: something is critical, hostile text was observed, an incident is open."""
-    root = tmp_path_factory.mktemp("everything")
+    return (shared(tmp_path_factory, "everything", _publish_everything) / "public" / "current").resolve()
+
+
+def _publish_everything(root: Path) -> None:
     now = datetime.now(UTC)
     loaded = with_people(root)
     loaded.settings.state.mkdir()
@@ -91,15 +93,13 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> Path:
         values = {"error-rate": 12.4, "latency": f"no answer: {hostile}", "backup-age": 4.0}
         record(loaded, journal, now - timedelta(minutes=2), values, run_id="01B", cells=morning_cells(said=hostile))
         told(loaded, journal, now)
-        return publish(loaded, journal, root / "public", now).index.parent
+        publish(loaded, journal, root / "public", now)
 
 
 @pytest.fixture(scope="session")
 def well(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A published site on which everything is well and speaks for an hour."""
-    return _published(
-        tmp_path_factory.mktemp("well"), datetime.now(UTC), {"error-rate": 0.4, "latency": 120.0, "backup-age": 4.0}
-    )
+    return _published(tmp_path_factory, "well", {"error-rate": 0.4, "latency": 120.0, "backup-age": 4.0})
 
 
 @pytest.fixture(scope="session")

@@ -16,8 +16,9 @@ from checks.catalogue import load
 from checks.journal import open_journal
 from checks.site.publish import publish
 from tests.browser.test_reading import Reading, reading
+from tests.shared import built_project
 from tests.site.history import record
-from tests.site.project import PAGES, small_project
+from tests.site.project import PAGES
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -55,7 +56,8 @@ class Site:
 @pytest.fixture(scope="module")
 def published(tmp_path_factory: pytest.TempPathFactory) -> Site:
     """A site on which everything is well, published once."""
-    found = Site(small_project(tmp_path_factory.mktemp("followed") / "site"))
+    found = Site(tmp_path_factory.mktemp("followed") / "site")
+    built_project(found.root, tmp_path_factory)
     found.publish(0.4)
     return found
 

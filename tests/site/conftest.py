@@ -9,6 +9,7 @@ import pytest
 from checks.catalogue import Catalogue, load
 from checks.journal import Journal, open_journal
 from checks.site.publish import Published, publish
+from tests.shared import built_project
 from tests.site.history import record
 from tests.site.project import small_project
 
@@ -36,10 +37,9 @@ def journal(catalogue: Catalogue) -> Iterator[Journal]:
 @pytest.fixture(scope="module")
 def published(tmp_path_factory: pytest.TempPathFactory) -> Published:
     """The small project, published once for all tests of a module that only look; something in it is critical."""
-    root = small_project(tmp_path_factory.mktemp("published"))
-    loaded = load(root)
+    root = tmp_path_factory.mktemp("published")
+    loaded = built_project(root, tmp_path_factory)
     now = datetime(2024, 11, 12, 10, 42, 10, tzinfo=UTC)
-    loaded.settings.state.mkdir()
     with open_journal(loaded.settings.journal) as opened:
         record(loaded, opened, now - timedelta(minutes=2), {"error-rate": 12.4, "latency": "no answer", "backup-age": 4.0})
         return publish(loaded, opened, root / "public", now)

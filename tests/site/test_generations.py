@@ -20,11 +20,11 @@ from urllib.parse import urljoin
 
 import pytest
 
-from checks.catalogue import Catalogue, load
+from checks.catalogue import Catalogue
 from checks.journal import Journal, open_journal
 from checks.site.publish import current, publish
+from tests.shared import built_project
 from tests.site.history import record
-from tests.site.project import small_project
 
 pytestmark = pytest.mark.slow
 
@@ -59,9 +59,8 @@ class Shop:
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     """A shop with one publication."""
-    root = small_project(tmp_path_factory.mktemp("generations") / "project")
-    catalogue = load(root)
-    catalogue.settings.state.mkdir()
+    root = tmp_path_factory.mktemp("generations") / "project"
+    catalogue = built_project(root, tmp_path_factory)
     with open_journal(catalogue.settings.journal) as journal:
         opened = Shop(catalogue, journal, root / "public")
         opened.measure()
