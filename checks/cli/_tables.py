@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 
 from checks.cli._shared import console
@@ -22,12 +23,13 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]], styles: 
 
     """
     rows = [[_inert(text) for text in row] for row in rows]
-    target = console()
-    if not target.is_terminal:
+    if not sys.stdout.isatty():
+        # Loading what draws tables takes longer than most commands do what they do.
         widths = [max(len(row[at]) for row in (headings, *rows)) for at in range(len(headings))]
         for row in (headings, *rows):
             print("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
         return
+    target = console()
     from rich.padding import Padding
     from rich.table import Table
     from rich.text import Text

@@ -99,12 +99,19 @@ def run(
         # Something will be executed for sure; what kernels need can be loaded while this process looks at the catalogue.
         kernels.warm_up(())
     place = workspace(root, environment)
+    # Whatever is wrong with what was asked is said before there is a journal.
+    prepared = [] if due else _named(place, runbooks or [], system, parameters or [], datetime.now(UTC))
+    if not (due or prepared):
+        say(f"no runbook may run in {place.environment}")
+        _print(format, place, [], [])
+        raise typer.Exit(Status.UNKNOWN.exit_code)
     with open_journal(place.catalogue.settings.journal) as journal:
-        prepared = _prepared(place, journal, runbooks or [], due, system, parameters or [], datetime.now(UTC))
+        if due:
+            prepared = _due(place, journal, parameters or [], datetime.now(UTC))
         if not prepared:
-            say("nothing is due" if due else f"no runbook may run in {place.environment}")
+            say("nothing is due")
             _print(format, place, [], [])
-            raise typer.Exit(0 if due else Status.UNKNOWN.exit_code)
+            raise typer.Exit
         decisions = decided(
             prepared, journal, datetime.now(UTC), fresh_enough=fresh_enough, asked="it is due" if due else "asked for"
         )
@@ -218,27 +225,44 @@ def ending_cleanly() -> Iterator[None]:
             signal.signal(signum, handler)
 
 
-def _prepared(
-    place: Workspace, journal: Journal, slugs: list[str], due: bool, system: str | None, parameters: list[str], now: datetime
-) -> list[Prepared]:
-    from functools import partial
-
+def _named(place: Workspace, slugs: list[str], system: str | None, parameters: list[str], now: datetime) -> list[Prepared]:
+    """The runs of some runbooks, or of a system's, or of all that may run here."""
     from checks.model import Trigger
     from checks.run import selection
     from checks.run.parameters import parse
 
     catalogue, environment = place.catalogue, place.environment
-    given = parse(parameters)
-    ready = partial(selection.prepare_all, catalogue=catalogue, environment=environment, variables=place.variables, now=now)
-    if slugs:
-        books = selection.named(catalogue, slugs)
-        return ready(books, parameters=given, trigger=Trigger.COMMAND, asked=selection.Asked.BY_NAME)
-    if not due:
-        return ready(selection.here(catalogue, environment, system), parameters=given, trigger=Trigger.COMMAND)
+    return selection.prepare_all(
+        selection.named(catalogue, slugs) if slugs else selection.here(catalogue, environment, system),
+        catalogue,
+        environment=environment,
+        variables=place.variables,
+        parameters=parse(parameters),
+        trigger=Trigger.COMMAND,
+        now=now,
+        asked=selection.Asked.BY_NAME if slugs else selection.Asked.BY_RULE,
+    )
+
+
+def _due(place: Workspace, journal: Journal, parameters: list[str], now: datetime) -> list[Prepared]:
+    """The runs of what is due and was claimed now."""
+    from checks.model import Trigger
+    from checks.run import selection
+    from checks.run.parameters import parse
     from checks.schedule import claim_due
 
+    catalogue, environment = place.catalogue, place.environment
     books = [catalogue.runbooks[slot.runbook] for slot in claim_due(catalogue, journal, environment, now)]
-    return ready(books, parameters=given if books else {}, trigger=Trigger.SCHEDULE)
+    given = parse(parameters)
+    return selection.prepare_all(
+        books,
+        catalogue,
+        environment=environment,
+        variables=place.variables,
+        parameters=given if books else {},
+        trigger=Trigger.SCHEDULE,
+        now=now,
+    )
 
 
 def _print_json(environment: str, outcomes: list[Outcome], decisions: list[Decision]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import sys
@@ -45,25 +46,12 @@ PRELOADED = (
     "checks.run.shell_command",
     "checks.run.strict",
 )
-# Loaded where it pays; what stands behind each name is what its first use would load.
+# Loaded where a runbook needs it; what stands behind each name is what its first use would load.
 GROUPS: Mapping[str, Sequence[str]] = {
-    # What cells of runbooks use most; for a single kernel, loading what it may not need would cost more than it gains.
-    "probes": (
-        "checks.catalogue.probe_kinds",
-        "checks.probes",
-        "checks.probes.command",
-        "checks.probes.file",
-        "checks.probes.host",
-        "checks.probes.http",
-        "checks.probes.log",
-        "checks.probes.sql",
-        "http.client",
-        "httpx",
-        "jmespath",
-        "psutil",
-        "pydantic",
-        "ruamel.yaml",
-    ),
+    # By what a cell imports.
+    "checks": ("checks.catalogue.probe_kinds", "checks.judge.history", "checks.probes", "checks.run.history", "pydantic"),
+    "httpx": ("httpx",),
+    "psutil": ("psutil",),
     "numpy": ("numpy",),
     "pandas": ("pandas",),
     # Nothing of matplotlib_inline: it sets up the shell that it finds when it is loaded.
@@ -75,12 +63,24 @@ GROUPS: Mapping[str, Sequence[str]] = {
         "matplotlib.mlab",
         "IPython.core.pylabtools",
     ),
+    # By how a metric is measured; these are what runbooks use most.
+    "command": ("checks.probes.command",),
+    "file": ("checks.probes.file",),
+    "host": ("checks.probes.host", "psutil"),
+    "http": ("checks.probes.http", "http.client", "httpx", "jmespath"),
+    "log": ("checks.probes.log",),
+    "sql": ("checks.probes.sql",),
 }
 _INLINE = "module://matplotlib_inline.backend_inline"
 
 
 def preload(names: Iterable[str]) -> None:
     """Load modules; one that is not installed is left to the cell that asks for it."""
+    with without_collecting():
+        _load(names)
+
+
+def _load(names: Iterable[str]) -> None:
     # The libraries of numerics start a thread for each processor unless they are told not to; matplotlib decides when it
     # is loaded what it draws with, and a kernel names it only later.
     told = {**dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1"), "MPLBACKEND": _INLINE}
@@ -127,6 +127,16 @@ def _use_matplotlib() -> None:
     axes.plot([1, 2], label="a")
     axes.legend()
     figure.savefig(BytesIO(), format="png", bbox_inches="tight")
+
+
+@contextmanager
+def without_collecting() -> Iterator[None]:
+    """Look for no garbage meanwhile: next to nothing that loading makes is any."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 @contextmanager

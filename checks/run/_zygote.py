@@ -7,6 +7,7 @@ each, is a letter and what belongs to it:
 - ``k`` and a descriptor: a kernel is wanted; everything else is said on that descriptor, by the warden, so that nobody
   waits here;
 - ``m`` and names: groups of modules (`checks.run._preload.GROUPS`) that kernels will need from now on;
+- ``u`` and names: which of them several kernels will need, so that they are used once;
 - ``s`` and a byte: how many kernels stand by, forked before anybody asks for them.
 
 On the line that came with ``k``:
@@ -23,6 +24,7 @@ Usage: ``python -I -m checks.run._zygote CONTROL_DESCRIPTOR``
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import gc
 import os
@@ -34,7 +36,7 @@ from dataclasses import dataclass
 
 from checks.run import _guard, _prepared, _warden
 from checks.run._guard import client_of, say, threads
-from checks.run._preload import GROUPS, PRELOADED, a_home, preload, use
+from checks.run._preload import GROUPS, PRELOADED, a_home, preload, use, without_collecting
 
 _LONGEST_MESSAGE = 4096
 # A kernel that stands by is forked when nobody has asked for another one for so long.
@@ -46,11 +48,18 @@ def main(arguments: list[str]) -> int:
     """Serve until the client is gone."""
     control = socket.socket(fileno=int(arguments[0]))
     preload(PRELOADED)
-    with a_home():
+    with a_home(), without_collecting():
         _prepared.build()
-    orders = _Server(control).serve()
+    try:
+        server = _Server(control)
+    except ProcessLookupError:
+        # The client ended while all this was being loaded.
+        os._exit(0)
+    orders = server.serve()
     if orders is None:
-        return 0
+        # What modules would do at the end of a process is done; taking the modules apart takes longer, and is of no use.
+        atexit._run_exitfuncs()
+        os._exit(0)
     # From here on this is a warden; what it forks leaves the stack of the server behind.
     job = None
     with suppress(OSError):
@@ -87,7 +96,9 @@ class _Server:
         # Their lines are closed: they end when they have carried out their orders.
         self.dismissed: set[int] = set()
         self.stand_by = 0
+        self.tidy = False
         self.groups: set[str] = set()
+        self.used: set[str] = set()
         _warden.adopt_orphans()
         self.bell = _warden.Bell()
         self.client = client_of(control)
@@ -102,7 +113,7 @@ class _Server:
             In a warden, the line on which it gets its orders; ``None`` in the server, when its own client is gone.
 
         """
-        _freeze()
+        gc.freeze()
         while True:
             self._bury()
             wanting = sum(warden.ready for warden in self.wardens) < self.stand_by and threads() == 1
@@ -121,6 +132,10 @@ class _Server:
                     self._end()
                     return None
                 orders = self._obey(said, descriptors)
+            elif wanting and not ready and not self.tidy:
+                # Where kernels come one after another, there is time for it, and each is the smaller for it.
+                self.tidy = True
+                _tidy_up()
             elif wanting and not ready:
                 orders = self._prepare()
             if orders is not None:
@@ -131,19 +146,28 @@ class _Server:
         if order == b"s" and rest:
             self.stand_by = rest[0]
         elif order == b"m":
-            new = set(rest.decode().split()) & GROUPS.keys() - self.groups
-            self.groups |= new
-            if new:
-                # These were forked without them.
-                for warden in list(self.wardens):
-                    self._dismiss(warden)
-                preload(module for name in GROUPS if name in new for module in GROUPS[name])
-                use(name for name in GROUPS if name in new)
-                _freeze()
+            names = [name for name in GROUPS if name in rest.decode().split() and name not in self.groups]
+            self.groups.update(names)
+            if names:
+                preload(module for name in names for module in GROUPS[name])
+                self._begin_anew()
+        elif order == b"u":
+            names = [name for name in GROUPS if name in rest.decode().split() and name not in self.used]
+            self.used.update(names)
+            if names:
+                use(names)
+                self._begin_anew()
         elif order == b"k" and descriptors:
             with socket.socket(fileno=descriptors[0]) as line:
                 return self._assign(line)
         return None
+
+    def _begin_anew(self) -> None:
+        """Let kernels have what has just been loaded; those that stand by were forked without it."""
+        for warden in list(self.wardens):
+            self._dismiss(warden)
+        gc.freeze()
+        self.tidy = False
 
     def _assign(self, line: socket.socket) -> socket.socket | None:
         """Give a line to a warden; a new one may be needed, and in that one this is its orders."""
@@ -253,8 +277,9 @@ class _Server:
                         os.kill(stranger, signal.SIGKILL)
 
 
-def _freeze() -> None:
+def _tidy_up() -> None:
     """Keep what is loaded from being looked at, and so from being copied, by the collector in every kernel."""
+    gc.unfreeze()
     gc.collect()
     with suppress(AttributeError, OSError):
         # What loading left behind would be mapped anew for every kernel.

@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbclient.util import ensure_async, run_sync
-from papermill.clientwrap import PapermillNotebookClient
-from papermill.engines import NBClientEngine, papermill_engines
 
 from checks.errors import Refused
 from checks.run import kernels
+from checks.run._papermill import NBClientEngine, NotebookExecutionManager, PapermillNotebookClient, papermill_engines
 from checks.run.payload import MIME
 from checks.run.progress import CellOutcome as CellOutcome
 from checks.run.progress import Drive as Drive
@@ -310,8 +309,6 @@ class DriveEngine(NBClientEngine):
 
 def client(notebook: NotebookNode, drive: Drive) -> DriveClient:
     """A client that a person drives cell by cell: open it, execute cells one by one, settle and close it."""
-    from papermill.engines import NotebookExecutionManager
-
     notebook.metadata.papermill = {}
     drive.begin(notebook)
     clear(notebook)

@@ -12,13 +12,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from enum import Enum
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from checks.errors import CannotWrite, UsageError
+from checks.errors import CannotWrite
 from checks.run import bounds, context
+from checks.run.origin import ORIGIN_VARIABLE as ORIGIN_VARIABLE
+from checks.run.origin import Origin as Origin
+from checks.run.origin import origin as origin
+from checks.run.origin import passed_on as passed_on
 
 if TYPE_CHECKING:
     from jupyter_client.manager import AsyncKernelManager
@@ -26,22 +29,11 @@ if TYPE_CHECKING:
     from checks.catalogue import Settled
     from checks.run.context import Context
 
-_PASSED_ON = ("LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE", "LC_NUMERIC", "LC_TIME", "TZ", "USER", "LOGNAME")
-_PASSED_ON_TO_FIND_CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 _LONGEST_SOCKET_PATH = 100
 _END_SECONDS = 10
 _RECONNECT_MILLISECONDS = 4
-ORIGIN_VARIABLE = "PROOFBOOK_KERNELS"
-
-
-class Origin(Enum):
-    """Where kernels come from."""
-
-    FORK = "fork"
-    STOCK = "stock"
-
-
-DEFAULT_ORIGIN = Origin.FORK
+# Counts every runbook, whatever it imports.
+_ANY = "any"
 _sweepers: list[ThreadPoolExecutor] = []
 _wanted: Counter[str] = Counter()
 
@@ -153,42 +145,25 @@ def manager(home: Room) -> AsyncKernelManager:
     return made
 
 
-def origin() -> Origin:
-    """Where this process's kernels come from.
-
-    Raises:
-        UsageError: the variable names something else.
-
-    """
-    named = os.environ.get(ORIGIN_VARIABLE, "") or DEFAULT_ORIGIN.value
-    try:
-        return Origin(named)
-    except ValueError as error:
-        raise UsageError(
-            f"{ORIGIN_VARIABLE} is not understood",
-            expected="one of " + ", ".join(origin.value for origin in Origin),
-            found=named,
-            remedy="unset it",
-        ) from error
-
-
-def warm_up(sources: Iterable[str]) -> None:
+def warm_up(sources: Iterable[str], kinds: Iterable[str] = ()) -> None:
     """Let the first kernel's loading begin now, while this process loads what it needs itself.
 
     Args:
-        sources: the runbooks that will be executed, as far as they are known; where there are several, what they import is
-            loaded once for all of them, and a kernel stands by.
+        sources: the runbooks that will be executed, as far as they are known; what they import is loaded once for all of them,
+            and where there are several, it is also used once, and a kernel stands by.
+        kinds: how the metrics that they check are measured, each as often as a runbook needs it.
 
     """
     if origin() is not Origin.FORK:
         return
     from checks.run import zygote
 
-    # Loading a library beforehand pays when a second kernel needs it; in a process that stays, that may be a later run's.
-    _wanted.update(name for text in sources for name in {"probes", *zygote.heavy_imports([text])})
-    groups = {name for name, count in _wanted.items() if count > 1}
-    zygote.warm_up(passed_on(), groups)
-    if groups:
+    # Using a library beforehand pays when a second kernel needs it; in a process that stays, that may be a later run's.
+    _wanted.update(name for text in sources for name in {_ANY, *zygote.heavy_imports([text])})
+    _wanted.update(kinds)
+    again = {name for name, count in _wanted.items() if count > 1}
+    zygote.warm_up(passed_on(), _wanted, again)
+    if _ANY in again:
         zygote.stand_by(passed_on(), 1, at_least=True)
 
 
@@ -255,8 +230,3 @@ def _sockets() -> Any:
     context = Context()
     context.setsockopt(zmq.RECONNECT_IVL, _RECONNECT_MILLISECONDS)
     return context
-
-
-def passed_on() -> dict[str, str]:
-    """What every kernel is given of this process's own environment."""
-    return {name: os.environ[name] for name in _PASSED_ON + _PASSED_ON_TO_FIND_CERTIFICATES if name in os.environ}

@@ -14,7 +14,7 @@ from checks.model import Run, RunState, Step
 from checks.run import record
 from checks.run.calm import calm
 from checks.run.execution import Outcome, Prepared, execute, failed
-from checks.run.order import Waiting, rank_of
+from checks.run.order import Waiting, kinds_of, rank_of
 from checks.run.record import Recorder as Recorder
 
 
@@ -68,8 +68,10 @@ def run_many(
     if given:
         record.recover_lost(recorder, given[0], clock())
     sources = [_source(prepared) for prepared in given]
-    kernels.warm_up(sources)
-    waiting = Waiting((_rank(prepared, source), prepared) for prepared, source in zip(given, sources, strict=True))
+    systems = [prepared.catalogue.systems[prepared.runbook.system] for prepared in given]
+    kernels.warm_up(sources, [kind for text, system in zip(sources, systems, strict=True) for kind in kinds_of(text, system)])
+    ranks = [rank_of(text, system) for text, system in zip(sources, systems, strict=True)]
+    waiting = Waiting(zip(ranks, given, strict=True))
     cancelled = cancelled or threading.Event()
     under_way: dict[Future[Outcome], tuple[int, Prepared]] = {}
     ended: list[tuple[Future[Outcome], int, Prepared]] = []
@@ -123,10 +125,6 @@ def _source(prepared: Prepared) -> str:
     except (OSError, UnicodeDecodeError):
         # What cannot be read fails its run, which says why.
         return ""
-
-
-def _rank(prepared: Prepared, source: str) -> int:
-    return rank_of(source, prepared.catalogue.systems[prepared.runbook.system])
 
 
 def _execute(prepared: Prepared, clock: Callable[[], datetime], cancelled: threading.Event, watcher: Watcher) -> Outcome:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from checks.model import System
+    from checks.model import Metric, System
     from checks.run.execution import Prepared
 
 LAST = 9
@@ -35,8 +35,17 @@ def rank_of(source: str, system: System) -> int:
         system: its system, whose metrics have priorities.
 
     """
+    return min((rank(metric.priority) for metric in _named(source, system)), default=LAST)
+
+
+def kinds_of(source: str, system: System) -> set[str]:
+    """How the metrics that a runbook's text names are measured: the kinds of their probes."""
+    return {str(metric.probe.get("kind", "")) for metric in _named(source, system)}
+
+
+def _named(source: str, system: System) -> list[Metric]:
     names = {name.removeprefix(f"{system.name}/") for name in _QUOTED.findall(source)}
-    return min((rank(system.metrics[name].priority) for name in names if name in system.metrics), default=LAST)
+    return [metric for name, metric in system.metrics.items() if name in names]
 
 
 class Waiting:

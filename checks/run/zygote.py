@@ -28,7 +28,7 @@ from pathlib import Path
 
 # What changes how modules are loaded, or what they remember of it.
 _RELEVANT = re.compile(r"LANG|LANGUAGE|LC_.*|TZ|LD_.*|DYLD_.*|PYTHON.*|MPL.*|OPENBLAS_.*|OMP_.*|MKL_.*")
-_HEAVY_IMPORT = re.compile(r"^\s*(?:import|from)\s+(numpy|pandas|matplotlib)\b", re.MULTILINE)
+_HEAVY_IMPORT = re.compile(r"^\s*(?:import|from)\s+(numpy|pandas|matplotlib|httpx|psutil|checks)\b", re.MULTILINE)
 _ANSWER_SECONDS = 60.0
 _MOST_STANDING_BY = 8
 _MOURNING_SECONDS = 60.0
@@ -129,7 +129,7 @@ class _Server:
         self.broken = ""
         self.broken_at = 0.0
         self.asked = False
-        self.told: tuple[frozenset[str], int] = (frozenset(), 0)
+        self.told: tuple[frozenset[str], frozenset[str], int] = (frozenset(), frozenset(), 0)
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             descriptor = theirs.fileno()
@@ -170,14 +170,16 @@ class _Server:
             raise CannotFork(rest or "the fork server ended")
         return Forked(line, int(rest))
 
-    def tell(self, groups: frozenset[str], stand_by: int) -> None:
-        """Say what is to be loaded and how many are to stand by, unless it knows."""
-        known_groups, known_count = self.told
-        self.told = (groups, stand_by)
+    def tell(self, groups: frozenset[str], again: frozenset[str], stand_by: int) -> None:
+        """Say what is to be loaded, what of it to be used, and how many are to stand by, unless it knows."""
+        known_groups, known_again, known_count = self.told
+        self.told = (groups, again, stand_by)
         # Where it is gone, the next kernel that is asked for finds out.
         with suppress(OSError):
             if groups > known_groups:
                 self.control.send(b"m" + " ".join(sorted(groups)).encode(), socket.MSG_NOSIGNAL)
+            if again > known_again:
+                self.control.send(b"u" + " ".join(sorted(again)).encode(), socket.MSG_NOSIGNAL)
             if stand_by != known_count:
                 self.control.send(b"s" + bytes([stand_by]), socket.MSG_NOSIGNAL)
 
@@ -207,32 +209,35 @@ def _first_line(line: socket.socket) -> str:
 _lock = threading.Lock()
 _servers: dict[int, _Server] = {}
 _wanted: set[str] = set()
+_again: set[str] = set()
 _standing_by = 0
 
 
 def heavy_imports(sources: Iterable[str]) -> set[str]:
-    """The heavy libraries that sources import by name."""
+    """The heavy libraries that sources import by name, and ours: what a check needs is one of them."""
     return {name for source in sources for name in _HEAVY_IMPORT.findall(source)}
 
 
-def warm_up(env: Mapping[str, str], groups: Iterable[str] = ()) -> None:
+def warm_up(env: Mapping[str, str], groups: Iterable[str] = (), again: Iterable[str] = ()) -> None:
     """Start the server that kernels with such an environment will need, without waiting for it.
 
     Args:
         env: a kernel's environment; only what matters when modules are loaded is looked at.
-        groups: what is worth loading once, by the names in `checks.run._preload.GROUPS`; it stays asked for as long as this
-            process lives.
+        groups: what kernels will need, by the names in `checks.run._preload.GROUPS`; it stays asked for as long as this
+            process lives, and so does the next.
+        again: what of it several kernels will need, so that it is worth more effort.
 
     """
-    ask_for(groups)
+    ask_for(groups, again)
     with _lock, suppress(CannotFork):
         _server(env)
 
 
-def ask_for(groups: Iterable[str]) -> None:
-    """Let the servers of this process load groups of modules from now on."""
+def ask_for(groups: Iterable[str], again: Iterable[str] = ()) -> None:
+    """Let the servers of this process load groups of modules from now on, and use some of them once."""
     with _lock:
         _wanted.update(groups)
+        _again.update(again)
 
 
 def stand_by(env: Mapping[str, str], count: int, *, at_least: bool = False) -> None:
@@ -291,7 +296,7 @@ def _server(env: Mapping[str, str]) -> _Server:
             current = _servers[os.getpid()] = _Server(key)
         except OSError as error:
             raise CannotFork(f"the fork server cannot be started: {error.strerror}") from error
-    current.tell(frozenset(_wanted), _standing_by)
+    current.tell(frozenset(_wanted), frozenset(_again), _standing_by)
     return current
 
 

@@ -59,6 +59,16 @@ def test_the_worst_run_is_the_exit_status(project: Project) -> None:
     assert "\x1b" not in ended.stdout + ended.stderr
 
 
+def test_an_answer_that_cannot_be_written_is_no_success() -> None:
+    """Where standard output takes nothing, the command says so by its exit status; a reader that has left is no failure."""
+    command = f"{sys.executable} -m tests.run.command --version"
+    for where, status in (("> /dev/full", 120), ("| true; exit ${PIPESTATUS[0]}", 0)):
+        ended = subprocess.run(
+            ["bash", "-c", f"{command} {where}"], cwd=_REPOSITORY, capture_output=True, timeout=100, check=False
+        )
+        assert ended.returncode == status, ended.stderr
+
+
 def test_json_is_the_only_thing_on_standard_output(project: Project) -> None:
     """--format json prints one document with every run, result, cell and step."""
     slug = project.write(FLOUR, front_matter="parameters:\n  hours: {type: integer, default: 24}\n")
@@ -101,14 +111,13 @@ def test_a_system_that_is_away_is_unknown_everywhere(project: Project) -> None:
 def test_what_cannot_be_run_is_refused_before_anything_starts(
     project: Project, arguments: tuple[str, ...], status: int, said: str
 ) -> None:
-    """A wrong call or input ends with its exit status and one readable text, and leaves no run behind."""
+    """A wrong call or input ends with its exit status and one readable text, and leaves no journal behind."""
     project.write(CHECK)
     ended = CliRunner().invoke(app, ["run", *arguments, "--root", str(project.root)])
     assert isinstance(ended.exception, ProofbookError)
     assert ended.exception.exit_code == status
     assert said in str(ended.exception)
-    with open_journal(project.catalogue.settings.journal) as journal:
-        assert journal.runs() == []
+    assert not (project.root / ".proofbook" / "journal.db").exists()
 
 
 def test_a_runbook_that_lacks_a_value_is_seen(project: Project) -> None:

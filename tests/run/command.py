@@ -7,13 +7,13 @@ import sys
 import termios
 from contextlib import suppress
 
-from checks.cli import main
-from checks.cli._main import app
+from checks.cli import command
 
-__all__ = ["app"]
+if __name__ != "__main__":
+    from checks.cli._main import app as app
 
 if __name__ == "__main__":
     with suppress(OSError, ValueError):
         # Ctrl-C and a closed terminal reach only those whose controlling terminal it is.
         fcntl.ioctl(sys.stdin.fileno(), termios.TIOCSCTTY, 0)
-    main()
+    command()

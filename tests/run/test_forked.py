@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import psutil
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
@@ -33,10 +34,11 @@ WHERE = (
 
 
 @pytest.fixture(autouse=True)
-def forked(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def forked(installed: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Kernels are forked, and each test begins and ends without a server."""
     monkeypatch.setenv(kernels.ORIGIN_VARIABLE, "fork")
     monkeypatch.setattr(zygote, "_wanted", set())
+    monkeypatch.setattr(zygote, "_again", set())
     monkeypatch.setattr(zygote, "_standing_by", 0)
     zygote.close()
     yield
@@ -308,46 +310,56 @@ def test_a_server_with_a_second_thread_does_not_fork(project: Project, capfd: py
     assert "the fork server has 2 threads" in capfd.readouterr().err
 
 
-def test_what_several_kernels_need_is_loaded_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A library is loaded beforehand from the second kernel on that imports it; for a single one nothing is."""
+def test_what_kernels_need_is_loaded_beforehand(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A library that a runbook imports is loaded beforehand; from the second one on it is also used, and a kernel stands by."""
     monkeypatch.setattr(kernels, "_wanted", Counter())
-    asked: list[tuple[set[str], int]] = []
-    monkeypatch.setattr(zygote, "warm_up", lambda _env, groups: asked.append((set(groups), 0)))
-    monkeypatch.setattr(zygote, "stand_by", lambda _env, count, **_options: asked.append((set(), count)))
+    asked: list[tuple[set[str], set[str]] | int] = []
+    monkeypatch.setattr(zygote, "warm_up", lambda _env, groups, again: asked.append((set(groups), set(again))))
+    monkeypatch.setattr(zygote, "stand_by", lambda _env, count, **_options: asked.append(count))
     kernels.warm_up(())
-    kernels.warm_up(["import pandas"])
-    assert asked == [(set(), 0), (set(), 0)]
+    kernels.warm_up(["import pandas"], ["http"])
+    assert asked == [(set(), set()), ({"any", "pandas", "http"}, set())]
     kernels.warm_up(["import pandas\nimport numpy"])
-    assert asked[2:] == [({"probes", "pandas"}, 0), (set(), 1)]
+    assert asked[2:] == [({"any", "pandas", "numpy", "http"}, {"any", "pandas"}), 1]
 
 
 def test_heavy_imports_are_found_in_sources() -> None:
     """Only libraries that a line really imports are asked for."""
     sources = ["```python\nimport pandas as pd\n```", "  from matplotlib import pyplot", "# import numpy\nimportant pandas"]
     assert zygote.heavy_imports(sources) == {"pandas", "matplotlib"}
+    assert zygote.heavy_imports([CHECK]) == {"checks"}
 
 
-def test_a_stock_client_forks_by_the_provisioner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """nbclient, told nothing but a kernel's name, executes in a forked kernel where its specification asks for it."""
+def _by_nbclient(path: Path) -> None:
     from nbclient import NotebookClient
 
-    folder = tmp_path / "kernels" / "forked"
-    folder.mkdir(parents=True)
-    argv = [sys.executable, "-I", "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-    about = {"kernel_provisioner": {"provisioner_name": "proofbook-fork"}}
-    spec = {"argv": argv, "display_name": "Forked", "language": "python", "metadata": about}
-    (folder / "kernel.json").write_text(json.dumps(spec))
-    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
+    notebook = nbformat.read(path, as_version=4)
+    NotebookClient(notebook, kernel_name="proofbook", allow_errors=True).execute()
+    nbformat.write(notebook, path)
+
+
+def _by_papermill(path: Path) -> None:
+    from papermill.exceptions import PapermillExecutionError
+    from papermill.execute import execute_notebook
+
+    with pytest.raises(PapermillExecutionError):
+        execute_notebook(path, path, kernel_name="proofbook", progress_bar=False)
+
+
+@pytest.mark.parametrize("execute", [_by_nbclient, _by_papermill])
+def test_a_stock_client_forks_by_the_kernels_name(execute: Callable[[Path], None], tmp_path: Path) -> None:
+    """Nbclient and papermill, told nothing but the name of the kernel that is installed with us, execute in a forked one."""
+    path = tmp_path / "notebook.ipynb"
     cells = ["import os; print(os.getpid(), os.getppid())", "import checks\nlines = !exit 3"]
-    notebook = new_notebook(cells=[new_code_cell(cell) for cell in cells])
-    client = NotebookClient(notebook, kernel_name="forked", allow_errors=True)
-    client.execute()
-    kernel, warden = (int(word) for word in notebook.cells[0].outputs[0].text.split())
+    nbformat.write(new_notebook(cells=[new_code_cell(cell) for cell in cells]), path)
+    execute(path)
+    said, failed = [cell for cell in nbformat.read(path, as_version=4).cells if cell.source in cells]
+    kernel, warden = (int(word) for word in said.outputs[0].text.split())
     assert _server().is_running()
     assert not psutil.pid_exists(kernel)
-    assert [child.pid for child in _server().children()] == [warden]
+    assert warden in [child.pid for child in _server().children()]
     # `import checks` makes the shell strict there too, although the server had imported it long before.
-    assert notebook.cells[1].outputs[0].ename == "CommandFailed"
+    assert failed.outputs[0].ename == "CommandFailed"
 
 
 def _running(marker: str) -> bool:
