@@ -2,27 +2,28 @@
 
 Prints tables and writes JSON: each way's seconds of each round, their median and spread, the ratios, and the machine.
 Rounds are interleaved (A B A B), so that a noisy machine is noisy to all. Nothing is gated on a time.
+
+The JSON is written after every round of `run` and `fresh`: stopped in the fifth, four are there, and the same command goes on
+with the fifth. Figures of other sources or versions are never mixed; remove the file to begin anew.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
-from tests.benchmarks import fresh, history, judging, run, sampling, site, soak
-from tests.benchmarks.measuring import machine
+from tests.benchmarks import fresh, history, judging, promises, run, sampling, site, soak
+from tests.benchmarks.recording import Sheet, read
 
-SUBJECTS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
-    "fresh": lambda options: fresh.measure(options.notebooks, options.rounds),
-    "history": lambda options: history.measure(options.rows, options.rounds, options.databases),
-    "judge": lambda options: judging.measure(options.rounds),
-    "run": lambda options: run.measure(options.notebooks, options.rounds, options.growth),
-    "sampling": lambda options: sampling.measure(options.metrics, 30, min(3, options.rounds)),
-    "soak": lambda options: soak.measure(options.in_a_row),
-    "site": lambda options: site.measure(options),
+SUBJECTS: dict[str, Callable[[Sheet, argparse.Namespace], None]] = {
+    "fresh": lambda sheet, options: fresh.measure(sheet, options.notebooks, options.rounds),
+    "history": lambda sheet, options: sheet.keep(history.measure(options.rows, options.rounds, options.databases)),
+    "judge": lambda sheet, options: sheet.keep(judging.measure(options.rounds)),
+    "run": lambda sheet, options: run.measure(sheet, options.notebooks, options.rounds, options.growth),
+    "sampling": lambda sheet, options: sheet.keep(sampling.measure(options.metrics, 30, min(3, options.rounds))),
+    "soak": lambda sheet, options: sheet.keep(soak.measure(options.in_a_row)),
+    "site": lambda sheet, options: sheet.keep(site.measure(options)),
 }
 
 
@@ -44,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--on-a-page", type=int, default=3000, help="how many results one page shows (default 3000)")
     parser.add_argument("--runs", type=int, default=10_000, help="how many runs the journal of that page holds (default 10000)")
     parser.add_argument(
-        "--growth", type=int, nargs="*", default=[10, 100], help="how many notebooks one run executes (default 10 100)"
+        "--growth", type=int, nargs="*", default=[10, 100, 1000], help="how many notebooks one run executes (default 10 100 1000)"
     )
     parser.add_argument("--in-a-row", type=int, default=1000, help="how many runs the soak makes (default 1000)")
     parser.add_argument("--rounds", type=int, default=5, help="how many rounds of each way (default 5)")
@@ -53,10 +54,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     unknown = set(options.subjects) - set(SUBJECTS)
     if unknown:
         parser.error(f"there is nothing called {', '.join(sorted(unknown))}; there is {', '.join(SUBJECTS)}")
-    figures: dict[str, Any] = {"machine": machine()}
-    for name in options.subjects or SUBJECTS:
-        figures[name] = SUBJECTS[name](options)
-    options.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    subjects = options.subjects or list(SUBJECTS)
+    for name in subjects:
+        if name == "fresh" and "run" in subjects:
+            # It is part of that one, compared with the same loop.
+            continue
+        SUBJECTS[name](Sheet(options.json, name), options)
+    for line in promises.lines(read(options.json)):
+        print(line)
 
 
 if __name__ == "__main__":

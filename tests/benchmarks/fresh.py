@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from importlib.util import find_spec
@@ -17,34 +17,64 @@ from typing import Any
 
 from tests.benchmarks import notebooks as laying
 from tests.benchmarks.measuring import PROGRAMS, interleaved, server, show, summary
-from tests.benchmarks.run import _papermill
+from tests.benchmarks.peers import LOOP, papermill
+from tests.benchmarks.recording import Sheet, seconds_of
 
 _JUDGED = "\n```python\nfrom checks import check\ncheck('disk')\n```\n"
-_LOOP = "papermill CLI, one after another"
+CACHE = "jupyter-cache, parallel"
 
 
-def measure(count: int, rounds: int) -> dict[str, Any]:
-    """Measure and print; the figures."""
+def measure(sheet: Sheet, count: int, rounds: int) -> None:
+    """Measure and print; the figures are kept after each round."""
+    figures = sheet.of(notebooks=count)
     with tempfile.TemporaryDirectory() as folder, server() as url:
-        site = Path(folder) / "site"
-        kinds = laying.lay_out(site, count, url)
-        books = sorted((site / "notebooks" / "bench").glob("*.md"))
+        again = Again(Path(folder), count, url)
+        figures["kinds"] = again.kinds
+
+        def keep(seconds: dict[str, list[float]]) -> None:
+            figures["again"] = summary(seconds)
+            sheet.keep()
+
+        ways: dict[str, Callable[[], float | None]] = {LOOP: partial(papermill, again.site), **again.ways}
+        interleaved(ways, rounds, known=seconds_of(figures, "again"), after=keep)
+        figures["deciding_s"] = again.deciding()
+    sheet.keep()
+    tell(figures["again"], count, figures["deciding_s"])
+
+
+def tell(again: Mapping[str, Mapping[str, Any]], count: int, deciding: float) -> None:
+    """Print what running again costs."""
+    show(f"run again, 1 of {count} notebooks changed, on {os.cpu_count()} cores", again)
+    print(f"  deciding for {count} fresh notebooks: {deciding * 1000:.1f} ms")
+
+
+class Again:
+    """A site all of whose runbooks have run, and a cache that holds the same notebooks executed.
+
+    Attributes:
+        ways: each changes one notebook and has it executed; of ours, from nothing and in a process that stays.
+
+    """
+
+    def __init__(self, folder: Path, count: int, url: str) -> None:
+        self.site = folder / "again"
+        self.kinds = laying.lay_out(self.site, count, url)
+        books = sorted((self.site / "notebooks" / "bench").glob("*.md"))
         for book in books:
             # A run that judged nothing is unknown and never fresh; the peers' notebooks do without this cell.
             book.write_text(book.read_text(encoding="utf-8") + _JUDGED, encoding="utf-8")
-        _again(site)
-        cache = Path(folder) / "cache"
-        ways: dict[str, Callable[[], float | None]] = {_LOOP: partial(_papermill, site)}
+        _again(self.site)
+        self.ways: dict[str, Callable[[], float | None]] = {}
         if find_spec("jupyter_cache"):
-            _cached(site, cache)
-            ways["jupyter-cache, parallel"] = partial(_cached_again, site, cache)
-        ways["proofbook run --fresh-enough"] = partial(_changed, site, books[0])
-        ways["proofbook resident"] = partial(_resident, site, books[0])
-        again = summary(interleaved(ways, rounds))
-        deciding = _decide(site)
-    show(f"run again, 1 of {count} notebooks changed ({', half '.join(kinds)}) on {os.cpu_count()} cores", again)
-    print(f"  deciding for {count} fresh notebooks: {deciding * 1000:.1f} ms")
-    return {"notebooks": count, "kinds": kinds, "rounds": rounds, "again": again, "deciding_s": deciding}
+            cache = folder / "cache"
+            _cached(self.site, cache)
+            self.ways[CACHE] = partial(_cached_again, self.site, cache)
+        self.ways["proofbook run --fresh-enough"] = partial(_changed, self.site, books[0])
+        self.ways["proofbook resident"] = partial(_resident, self.site, books[0])
+
+    def deciding(self) -> float:
+        """Seconds that deciding takes when nothing has to run, the catalogue and the journal being open."""
+        return _decide(self.site)
 
 
 def _again(site: Path) -> list[dict[str, Any]]:
@@ -126,7 +156,6 @@ def _round(site: Path, journal: Any) -> list[bool]:
 
 
 def _decide(site: Path) -> float:
-    """Seconds that deciding takes when nothing has to run, the catalogue and the journal being open."""
     from checks.catalogue import load
     from checks.journal import open_journal
     from checks.model import Trigger

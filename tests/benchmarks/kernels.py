@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from importlib.util import find_spec
@@ -25,23 +25,26 @@ _BREATH_SECONDS = 0.25
 
 
 def measure(rounds: int, count: int = 10) -> dict[str, Any]:
-    """Measure and print; the figures.
+    """Measure; the figures.
 
     Args:
         rounds: how often each way is taken; starting and ending, which is short, twice as often.
         count: how many kernels live at once where their memory is measured.
 
     """
-    started = _living(2 * rounds)
-    show("a kernel is ready", started["ready"])
-    show("a kernel is gone", started["gone"])
-    memory = _memory(count)
+    return {**_living(2 * rounds), "memory_mb": {"kernels": count, **_memory(count)}, "cell_ms": _cells(rounds)}
+
+
+def tell(figures: Mapping[str, Any]) -> None:
+    """Print them."""
+    show("a kernel is ready", figures["ready"])
+    show("a kernel is gone", figures["gone"])
+    memory = dict(figures["memory_mb"])
+    count = memory.pop("kernels")
     for name, megabytes in memory.items():
-        print(f"  {count} kernels, {name:<36} {megabytes:8.1f} MB")
-    cells = _cells(rounds)
-    for name, milliseconds in cells.items():
-        print(f"  one cell, {name:<40} {milliseconds:8.2f} ms")
-    return {**started, "memory_mb": {"kernels": count, **memory}, "cell_ms": cells}
+        print(f"  {count} kernels, {name:<44} {megabytes:8.1f} MB, {megabytes / count:6.1f} MB each (PSS)")
+    for name, milliseconds in figures["cell_ms"].items():
+        print(f"  one cell, {name:<46} {milliseconds:8.2f} ms")
 
 
 def _living(rounds: int) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.metadata import PackageNotFoundError, version
@@ -16,11 +16,17 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
+from checks.run.basis import packages
+
 PROGRAMS = Path(sys.executable).parent
 
 
 def interleaved(
-    ways: Mapping[str, Callable[[], float | None]], rounds: int, at_most: Mapping[str, int] | None = None
+    ways: Mapping[str, Callable[[], float | None]],
+    rounds: int,
+    at_most: Mapping[str, int] | None = None,
+    known: Mapping[str, Sequence[float]] | None = None,
+    after: Callable[[dict[str, list[float]]], None] = lambda _: None,
 ) -> dict[str, list[float]]:
     """Seconds of each way in each round that it finished; a way that times itself gives its seconds.
 
@@ -28,16 +34,17 @@ def interleaved(
         ways: what is measured, by name, in the order of a round.
         rounds: how many there are.
         at_most: in how many rounds a way takes part, where not in all.
+        known: the seconds of rounds that were measured before; each way goes on after its own.
+        after: is told all seconds after each round in which something was measured.
 
     """
-    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    seconds: dict[str, list[float]] = {name: list((known or {}).get(name, ())) for name in ways}
     for number in range(rounds):
-        for name, work in ways.items():
-            if number >= (at_most or {}).get(name, rounds):
-                continue
+        due = [name for name in ways if len(seconds[name]) <= number < (at_most or {}).get(name, rounds)]
+        for name in due:
             started = time.perf_counter()
             try:
-                told = work()
+                told = ways[name]()
             except subprocess.CalledProcessError as error:
                 # A peer with a deadline of its own may miss it on a busy machine; the others are still worth measuring.
                 last = (error.stderr or b"").decode(errors="replace").strip().splitlines()[-1:]
@@ -45,6 +52,8 @@ def interleaved(
                 continue
             seconds[name].append(time.perf_counter() - started if told is None else told)
             print(f"round {number + 1} of {rounds}: {name}: {seconds[name][-1]:.3f} s", file=sys.stderr)
+        if due:
+            after(seconds)
     return seconds
 
 
@@ -80,13 +89,23 @@ def machine() -> dict[str, Any]:
         except PackageNotFoundError:
             versions[name] = "not installed"
     load = os.getloadavg()[0]
+    with open("/proc/meminfo", encoding="ascii") as about:  # noqa: PTH123 - one line of a file that is none
+        memory = int(about.readline().split()[1]) * 1024
     return {
         "cores": os.cpu_count(),
         "python": platform.python_version(),
         "system": platform.platform(),
+        "processor": _processor(),
+        "memory_gb": round(memory / 2**30, 1),
+        "source": packages()[:12],
         "load_before": load,
         "versions": versions,
     }
+
+
+def _processor() -> str:
+    with open("/proc/cpuinfo", encoding="utf-8") as about:  # noqa: PTH123 - as above
+        return next((line.partition(":")[2].strip() for line in about if line.startswith("model name")), platform.machine())
 
 
 @contextmanager

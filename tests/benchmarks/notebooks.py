@@ -65,14 +65,17 @@ def installed(url: str) -> dict[str, tuple[str, ...]]:
     return found or {"the standard library": PLAIN}
 
 
-def lay_out(root: Path, notebooks: int, url: str, kinds: Mapping[str, Sequence[str]] | None = None) -> list[str]:
-    """Write a site with so many runbooks, each as ``.ipynb`` too, in turn of each kind; the kinds that they are of.
+def lay_out(
+    root: Path, notebooks: int, url: str, kinds: Mapping[str, Sequence[str]] | None = None, *, paired: bool = True
+) -> list[str]:
+    """Write a site with so many runbooks, in turn of each kind; the kinds that they are of.
 
     Args:
         root: an empty folder.
         notebooks: how many.
         url: a server that is well.
         kinds: cells by a kind's name; default: those that the libraries here allow.
+        paired: whether each is there as ``.ipynb`` too, for the peers.
 
     """
     kinds = kinds or installed(url)
@@ -86,6 +89,7 @@ def lay_out(root: Path, notebooks: int, url: str, kinds: Mapping[str, Sequence[s
         cells = "\n".join(f"```python\n{cell}\n```\n" for cell in chosen[number % len(chosen)])
         path = folder / f"n{number:04}.md"
         path.write_text(_FRONT_MATTER.replace("{number}", str(number)) + "## 1. Work\n\n" + cells, encoding="utf-8")
-    paths = sorted(folder.glob("*.md"))
-    subprocess.run([PROGRAMS / "jupytext", "--quiet", "--to", "ipynb", *paths], check=True, capture_output=True)
+    paths = sorted(folder.glob("*.md")) if paired else []
+    if paths:
+        subprocess.run([PROGRAMS / "jupytext", "--quiet", "--to", "ipynb", *paths], check=True, capture_output=True)
     return list(kinds)

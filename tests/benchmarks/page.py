@@ -1,4 +1,4 @@
-"""The site's page of what was measured: ``python -m tests.benchmarks.page bench.json`` puts figures into ``docs/reference``.
+"""The site's page of what was measured: ``python -m tests.benchmarks.page bench.json …`` puts figures into ``docs/reference``.
 
 Each subject keeps the machine that it was measured on, so figures of several runs may stand on the page together; a newer one
 of a subject replaces an older. The figures themselves are kept beside the page, in ``performance.json``.
@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks.run import LOOP, NBCLIENT
+from tests.benchmarks import charts as drawing
+from tests.benchmarks.promises import Promise, measured
+from tests.benchmarks.recording import read
 
-_FOLDER = Path(__file__).parents[2] / "docs" / "reference"
-KEPT, PAGE = _FOLDER / "performance.json", _FOLDER / "performance.md"
+FOLDER = Path(__file__).parents[2] / "docs" / "reference"
+KEPT, PAGE = "performance.json", "performance.md"
 
 _TITLES = {
     "run": "Executing notebooks",
@@ -26,19 +28,7 @@ _TITLES = {
     "judge": "Judging",
     "soak": "A thousand runs in a row",
 }
-_CACHE = "jupyter-cache, parallel"
-# What is promised: the work; where its ways stand; ours, by how its name begins; the peer's name; how many times at least.
-_PROMISES = (
-    ("a run of many notebooks, from nothing", ("run", "executing"), "proofbook run, 4 jobs", LOOP, 12.0),
-    ("a run of many notebooks, from nothing", ("run", "executing"), "proofbook run, 4 jobs", NBCLIENT, 3.5),
-    ("a run of many notebooks, in a process that stays", ("run", "executing"), "proofbook resident", LOOP, 16.0),
-    ("a kernel is ready", ("run", "kernel", "ready"), "forked", "stock ipykernel, by jupyter_client", 8.0),
-    ("run again, one notebook changed", ("fresh", "again"), "proofbook run", LOOP, 100.0),
-    ("run again, one notebook changed", ("fresh", "again"), "proofbook run", _CACHE, 4.0),
-    ("publish, figures of 25 pages changed", ("site", "thousand_pages", "ways"), "publish, figures of 25", "mkdocs build", 100.0),
-    ("publish, figures of all changed", ("site", "thousand_pages", "ways"), "publish, figures of all", "mkdocs build", 30.0),
-    ("publish, text of 25 pages changed", ("site", "thousand_pages", "ways"), "publish, text of 25", "mkdocs build", 10.0),
-)
+_ENOUGH_TO_DRAW = 3
 _INTRODUCTION = """---
 title: Performance
 render_macros: false
@@ -51,57 +41,60 @@ of all ways are interleaved, so that a noisy machine is noisy to all. Figures in
 names; take the ratios to yours. To measure on your own machine, in a clone of the repository:
 
 ```bash
-nox -s bench -- run fresh --rounds 5
+nox -s bench -- run
 ```
+
+It takes half an hour on two cores, and may be stopped: the same command goes on with the round that it was stopped in. "At
+least" is what a change of Proofbook must not fall below; what is below it says so.
 """
 
 
-def main(arguments: Sequence[str], beside: Path = KEPT, page: Path = PAGE) -> None:
-    """Take figures in and write the page anew."""
-    kept: dict[str, Any] = json.loads(beside.read_text(encoding="utf-8")) if beside.exists() else {}
+def main(arguments: Sequence[str], folder: Path = FOLDER) -> None:
+    """Take figures in and write the page and its charts anew."""
+    beside = folder / KEPT
+    kept = read(beside)
     for name in arguments:
-        told = json.loads(Path(name).read_text(encoding="utf-8"))
-        machine = told.pop("machine")
-        kept |= {subject: {"machine": machine, "figures": figures} for subject, figures in told.items()}
-    beside.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    page.write_text(rendered(kept), encoding="utf-8")
+        kept |= read(Path(name))
+    beside.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+    for name, text in rendered(kept).items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
 
 
-def rendered(kept: Mapping[str, Any]) -> str:
-    """The page as Markdown.
+def rendered(kept: Mapping[str, Any]) -> dict[str, str]:
+    """The page as Markdown and its charts, by their names.
 
     Args:
         kept: by subject, the machine and the figures, as ``performance.json`` has them.
 
     """
-    parts = [_INTRODUCTION]
-    promises = list(_promises(kept))
+    parts, charts = [_INTRODUCTION], dict[str, str]()
+    promises = list(measured(kept))
     if promises:
         head = "| work | compared with | at least | measured |\n| --- | --- | --- | --- |\n"
-        parts.append("## What is promised\n\n" + head + "".join(promises))
+        parts.append("## What is promised\n\n" + head + "".join(_promise(*one) for one in promises))
     for subject in [*(name for name in _TITLES if name in kept), *sorted(kept.keys() - _TITLES.keys())]:
-        parts.append(f"## {_TITLES.get(subject, subject.capitalize())}\n\n{_machine(kept[subject]['machine'])}\n")
-        parts.extend(_tables(kept[subject]["figures"], ()))
-    return "\n".join(parts)
+        title = _TITLES.get(subject, subject.capitalize())
+        parts.append(f"## {title}\n\n{_machine(kept[subject]['machine'])}\n")
+        parts.extend(_tables(kept[subject]["figures"], (), subject, charts))
+    return {PAGE: "\n".join(parts), **charts}
 
 
-def _promises(kept: Mapping[str, Any]) -> Iterator[str]:
-    for work, (subject, *path), ours, peer, least in _PROMISES:
-        ways: Any = kept.get(subject, {}).get("figures", {})
-        for name in path:
-            ways = ways.get(name, {})
-        way = next((about for name, about in ways.items() if name.startswith(ours)), None)
-        if way is not None and peer in way["faster_than"]:
-            yield f"| {work} | {peer} | {least:g} times | **{way['faster_than'][peer]:.1f} times** |\n"
+def _promise(promise: Promise, times: float) -> str:
+    less = "" if times >= promise.least else ", less than promised"
+    return f"| {promise.work} | {promise.peer} | {promise.least:g} times | **{times:.1f} times**{less} |\n"
 
 
 def _machine(machine: Mapping[str, Any]) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
-    cores = f"{machine['cores']} cores, load {machine['load_before']:.1f} when it began"
-    return f"Measured on {machine['system']}, {cores}, Python {machine['python']}; {versions}.\n"
+    cores = f"{machine['cores']} cores of {machine['processor']}, {machine['memory_gb']:g} GB of memory"
+    return (
+        f"Measured on {machine['system']}, {cores}, load {machine['load_before']:.1f} when it began, Python {machine['python']}; "
+        f"{versions}. Digest of Proofbook and all packages: {machine['source']}.\n"
+    )
 
 
-def _tables(figures: Mapping[str, Any], above: tuple[str, ...]) -> Iterator[str]:
+def _tables(figures: Mapping[str, Any], above: tuple[str, ...], subject: str, charts: MutableMapping[str, str]) -> Iterator[str]:
     """A table of ways where there are some, one of names and values for the rest, and so on below."""
     plain = {name: value for name, value in figures.items() if _is_plain(value)}
     if plain:
@@ -110,11 +103,15 @@ def _tables(figures: Mapping[str, Any], above: tuple[str, ...]) -> Iterator[str]
     for name, value in figures.items():
         if _are_ways(value):
             yield _heading((*above, name)) + _ways(value)
+            if len(value) >= _ENOUGH_TO_DRAW:
+                at = f"performance/{'-'.join((subject, *above, name)).replace('_', '-')}.svg"
+                charts[at] = drawing.bars(value, {way: _seconds(about["median_s"]) for way, about in value.items()})
+                yield f"![{_words(name)}: the same medians as bars, and the slowest and quickest round of each]({at})\n"
         elif isinstance(value, dict):
-            yield from _tables(value, (*above, name))
+            yield from _tables(value, (*above, name), subject, charts)
         elif not _is_plain(value):
             for number, item in enumerate(value, 1):
-                yield from _tables(item, (*above, name, str(number)))
+                yield from _tables(item, (*above, name, str(number)), subject, charts)
 
 
 def _ways(ways: Mapping[str, Any]) -> str:

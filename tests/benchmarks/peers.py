@@ -1,4 +1,4 @@
-"""The peers that have no command for what is measured: ``python -m tests.benchmarks.peers WAY FOLDER JOBS``.
+"""The peers. Those that have no command for what is measured: ``python -m tests.benchmarks.peers WAY FOLDER JOBS``.
 
 Each executes the notebooks of a folder as its documentation shows, and fails where one of them does.
 """
@@ -6,11 +6,22 @@ Each executes the notebooks of a folder as its documentation shows, and fails wh
 from __future__ import annotations
 
 import asyncio
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+
+LOOP = "papermill CLI, one after another"
+
+
+def papermill(site: Path) -> None:
+    """Papermill's command for each notebook of a site, one after another."""
+    program = Path(sys.executable).with_name("papermill")
+    for path in sorted((site / "notebooks" / "bench").glob("*.ipynb")):
+        options = ["--no-progress-bar", "--kernel", "python3", "--cwd", str(path.parent)]
+        subprocess.run([program, *options, path, site / "out.ipynb"], check=True, capture_output=True)
 
 
 def papermill_pool(folder: Path, jobs: int) -> None:

@@ -14,57 +14,74 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks import kernels
+from tests.benchmarks import fresh, kernels
 from tests.benchmarks import notebooks as laying
 from tests.benchmarks.measuring import PROGRAMS, interleaved, server, show, summary
+from tests.benchmarks.peers import LOOP, papermill
+from tests.benchmarks.recording import Sheet, seconds_of
 
 _JOBS = os.cpu_count() or 1
 _AT_ONCE = 4
 _FEW_ROUNDS = 2
-LOOP = "papermill CLI, one after another"
+_AGAIN = "again: "
 NBCLIENT = f"nbclient async, {_AT_ONCE} at once"
+_STOCK = f"proofbook run, stock kernels, {_AT_ONCE} jobs"
 
 
-def measure(count: int, rounds: int, sizes: Sequence[int]) -> dict[str, Any]:
-    """Measure and print; the figures.
+def measure(sheet: Sheet, count: int, rounds: int, sizes: Sequence[int]) -> None:
+    """Measure and print; the figures are kept after each round.
+
+    Running again is measured in the same rounds, so that both are compared with the same loop.
 
     Args:
+        sheet: where the figures go.
         count: how many notebooks.
-        rounds: how often each way is taken; those that no promise is made against at most twice, to be done in time.
+        rounds: how often each way is taken; the one that nothing is promised of and nobody compares with, at most twice.
         sizes: how many notebooks `proofbook run` executes at once where its growth is measured, in rising order.
 
     """
+    figures = sheet.of(notebooks=count)
     with tempfile.TemporaryDirectory() as folder, server() as url:
-        site = Path(folder)
-        kinds = laying.lay_out(site, count, url)
+        site = Path(folder) / "site"
+        figures["kinds"] = laying.lay_out(site, count, url)
+        again = fresh.Again(Path(folder), count, url)
         ways: dict[str, Callable[[], float | None]] = {
-            LOOP: partial(_papermill, site),
+            LOOP: partial(papermill, site),
             f"papermill in a pool of {_JOBS} processes": partial(_peer, "papermill-pool", site, _JOBS),
             NBCLIENT: partial(_peer, "nbclient-async", site, _AT_ONCE),
-            **({"jupyter-cache, parallel": partial(_peer, "jupyter-cache", site, _JOBS)} if find_spec("jupyter_cache") else {}),
-            f"proofbook run, stock kernels, {_AT_ONCE} jobs": partial(_proofbook, site, "stock"),
+            **({fresh.CACHE: partial(_peer, "jupyter-cache", site, _JOBS)} if find_spec("jupyter_cache") else {}),
+            _STOCK: partial(_proofbook, site, "stock"),
             f"proofbook run, {_AT_ONCE} jobs": partial(_proofbook, site, "fork"),
             f"proofbook resident, {_AT_ONCE} jobs": partial(_resident, site),
+            **{_AGAIN + name: work for name, work in again.ways.items()},
         }
-        promised = (LOOP, NBCLIENT, *list(ways)[-2:])
-        executing = summary(interleaved(ways, rounds, {name: _FEW_ROUNDS for name in ways if name not in promised}))
-    show(f"{count} notebooks of 6 cells ({', half '.join(kinds)}) on {os.cpu_count()} cores", executing)
-    for peer in (LOOP, NBCLIENT):
-        for name in list(ways)[-2:]:
-            print(f"  {name}: {executing[name]['faster_than'][peer]:.1f} times as fast as {peer}")
-    one = _one_light_runbook(rounds)
-    show("one light runbook, the whole command", one)
-    kernel = kernels.measure(rounds)
-    growth = _growth(sizes)
-    return {
-        "notebooks": count,
-        "kinds": kinds,
-        "rounds": rounds,
-        "executing": executing,
-        "one": one,
-        "kernel": kernel,
-        "growth": growth,
-    }
+
+        def keep(seconds: dict[str, list[float]]) -> None:
+            figures["executing"] = summary({name: times for name, times in seconds.items() if not name.startswith(_AGAIN)})
+            repeated = {name.removeprefix(_AGAIN): times for name, times in seconds.items() if name.startswith(_AGAIN)}
+            figures["again"] = summary({LOOP: seconds[LOOP], **repeated})
+            sheet.keep()
+
+        repeated = {_AGAIN + name: times for name, times in seconds_of(figures, "again").items() if name != LOOP}
+        interleaved(ways, rounds, {_STOCK: _FEW_ROUNDS}, {**seconds_of(figures, "executing"), **repeated}, keep)
+        figures["deciding_s"] = again.deciding()
+    sheet.keep()
+    show(f"{count} notebooks of 6 cells ({', half '.join(figures['kinds'])}) on {_JOBS} cores", figures["executing"])
+    fresh.tell(figures["again"], count, figures["deciding_s"])
+    if "one" not in figures:
+        figures["one"] = _one_light_runbook(rounds)
+        sheet.keep()
+    show("one light runbook, the whole command", figures["one"])
+    if "kernel" not in figures:
+        figures["kernel"] = kernels.measure(rounds)
+        sheet.keep()
+    kernels.tell(figures["kernel"])
+    growth = figures.setdefault("growth", {})
+    for size in sizes:
+        if str(size) not in growth:
+            growth[str(size)] = _seconds_each(size)
+            sheet.keep()
+        print(f"  {size:>5} notebooks: {growth[str(size)]:.3f} s each")
 
 
 def _one_light_runbook(rounds: int) -> dict[str, Any]:
@@ -78,24 +95,14 @@ def _one_light_runbook(rounds: int) -> dict[str, Any]:
         )
 
 
-def _growth(sizes: Sequence[int]) -> dict[str, float]:
-    """Seconds for each notebook of `proofbook run --all`, by how many there are."""
-    figures = {}
-    for size in sizes:
-        with tempfile.TemporaryDirectory() as folder, server() as url:
-            site = Path(folder)
-            laying.lay_out(site, size, url)
-            started = time.perf_counter()
-            _proofbook(site, "fork")
-            figures[str(size)] = (time.perf_counter() - started) / size
-            print(f"  {size:>5} notebooks: {figures[str(size)]:.3f} s each")
-    return figures
-
-
-def _papermill(site: Path) -> None:
-    for path in sorted((site / "notebooks" / "bench").glob("*.ipynb")):
-        options = ["--no-progress-bar", "--kernel", "python3", "--cwd", str(path.parent)]
-        subprocess.run([PROGRAMS / "papermill", *options, path, site / "out.ipynb"], check=True, capture_output=True)
+def _seconds_each(size: int) -> float:
+    """Seconds for each notebook of `proofbook run --all`, of so many."""
+    with tempfile.TemporaryDirectory() as folder, server() as url:
+        site = Path(folder)
+        laying.lay_out(site, size, url, paired=False)
+        started = time.perf_counter()
+        _proofbook(site, "fork")
+        return (time.perf_counter() - started) / size
 
 
 def _peer(way: str, site: Path, jobs: int) -> None:
