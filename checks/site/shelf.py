@@ -10,7 +10,7 @@ import fcntl
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -25,6 +25,7 @@ _FOLDER = "publications"
 _CURRENT = "current"
 _BUILDING = ".building-"
 _NOTES = ".notes"
+_SPARE = ".spare-"
 _OTHERS = timedelta(days=1)
 """How long a folder that a publisher of another machine builds in may lie before it is taken for dead."""
 
@@ -105,8 +106,22 @@ class Shelf:
             self._unclaim(number)
             raise
 
+    def reuse(self, aside: Path) -> None:
+        """Put the files of the publication that left the shelf last into an empty folder, where there is one.
+
+        Nearly all of them are those of the next publication, too: leaving them costs less than linking every one anew and
+        clearing away as many.
+        """
+        for spare in self.to.glob(f"{_SPARE}*"):
+            try:
+                spare.rename(aside)
+            except OSError:
+                # A publisher of another machine was faster.
+                continue
+            return
+
     def swap(self, number: int) -> None:
-        """Show a publication to readers, and clear away what is too old.
+        """Show a publication to readers, and put away what is too old.
 
         Raises:
             Refused: a newer one is shown already; this one came too late.
@@ -123,7 +138,7 @@ class Shelf:
         self._show(number)
         for old in self.numbers()[:-KEPT]:
             if old < number:
-                self._remove(old)
+                self._put_away(old)
 
     def roll_back(self) -> int:
         """Show the publication before the one that readers see, and withdraw that one; the next publication is a new number.
@@ -173,6 +188,13 @@ class Shelf:
             self.folder(number).rmdir()
         except OSError:
             return
+
+    def _put_away(self, number: int) -> None:
+        for left in self.to.glob(f"{_SPARE}*"):
+            shutil.rmtree(left, ignore_errors=True)
+        with suppress(OSError):
+            self.folder(number).rename(self.to / f"{_SPARE}{number:04d}")
+        self._remove(number)
 
     def _remove(self, number: int) -> None:
         shutil.rmtree(self.folder(number), ignore_errors=True)
