@@ -103,7 +103,7 @@ def verify(
         path = path_of(settings.state, digest)
         return path.read_bytes() if path.is_file() else None
 
-    with open_journal(settings.journal, create=False) as journal:
+    with open_journal(settings.journal, create=False, state=settings.state) as journal:
         told = journal.verify(evidence, noted)
     if format is Format.JSON:
         print(json.dumps({"version": 1, **asdict(told)}, indent=2, ensure_ascii=False))

@@ -69,7 +69,8 @@ def publish(
     work = workspace(root, environment)
     catalogue = work.catalogue
     folder = (to or catalogue.root / "public").absolute()
-    with _stand_ins(work, wanted=not no_run) as filled, open_journal(catalogue.settings.journal) as journal:
+    url, state = catalogue.settings.journal, catalogue.settings.state
+    with _stand_ins(work, wanted=not no_run) as filled, open_journal(url, state=state) as journal:
         if not no_run:
             _run(work, journal, filled, jobs, due=due, fresh_enough=fresh_enough)
         published = publish_site(catalogue, journal, folder, datetime.now(UTC), environment=work.environment)

@@ -40,6 +40,11 @@ FILES = (
         "every run",
         "The journal on SQLite; elsewhere where `journal` in mkdocs.yml says so. Only ever added to.",
     ),
+    (
+        ".proofbook/spool/<time>-<run>.json",
+        "a run whose journal is away",
+        "The end of a run and all it found, until the next command writes it into the journal.",
+    ),
     (".proofbook/evidence/<aa>/<sha256>.ipynb", "every run", "Executed notebooks, each named by the SHA-256 of its bytes."),
     (".proofbook/key", "the first run", "What the digest of a run's settings is keyed with; it tells nothing of secrets."),
     (

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from zoneinfo import ZoneInfo
 
-    from checks.catalogue import Catalogue
+    from checks.catalogue import Catalogue, Settings
     from checks.journal import Snapshot
     from checks.journal.report import Item, Report, SiteReport
     from checks.judge import Decision
@@ -54,7 +54,7 @@ def status(
     loaded = catalogue.load(root_of(root))
     place = environment or loaded.settings.environment
     systems = _systems(loaded, system, place)
-    report = site_report(systems, loaded.runbooks.values(), _snapshot(loaded.settings.journal, place), datetime.now(UTC))
+    report = site_report(systems, loaded.runbooks.values(), _snapshot(loaded.settings, place), datetime.now(UTC))
     if format is Format.JSON:
         import json
 
@@ -122,11 +122,11 @@ def print_decisions(found: Sequence[tuple[str, Decision]]) -> None:
     print_table(("is", "condition", "what", "why"), rows, {"yes": "bold red", "unknown": "bold magenta", "no": "green"})
 
 
-def _snapshot(url: str, environment: str) -> Snapshot:
+def _snapshot(settings: Settings, environment: str) -> Snapshot:
     from checks.journal import EMPTY, JournalMissing, open_journal
 
     try:
-        with open_journal(url, create=False) as journal:
+        with open_journal(settings.journal, create=False, state=settings.state) as journal:
             return journal.snapshot(environment)
     except JournalMissing as error:
         say(str(error))

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from checks.errors import CannotWrite, Refused
 from checks.model import Result, Run
@@ -22,12 +22,24 @@ from checks.model import Result, Run
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
-    from checks.journal.store import Journal
-
 Told = tuple[Run, tuple[Result, ...]]
 
 LATE = "run-came-late"
 """The kind of event that notes what was brought after its run had been given up as lost."""
+
+
+@runtime_checkable
+class Keeper(Protocol):
+    """Where the end of a run may be written later; the journal is one."""
+
+    def finish_run(self, run: Run, results: Iterable[Result]) -> None:
+        """Note a run's end with all it found, in one transaction."""
+
+    def run(self, id: str) -> Run | None:  # noqa: A002  the word everywhere else, too
+        """The run with an id, or ``None``."""
+
+    def record_event(self, kind: str, at: datetime, subject: str, actor: str, detail: Mapping[str, object]) -> None:
+        """Note something that happened."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +49,7 @@ class Flushed:
     Attributes:
         written: runs whose end the journal has now.
         refused: runs that were given up as lost before.
-        unread: files that are no ends of runs; they are left, renamed.
+        unread: files that are no ends of runs, or of runs that this journal does not know; they are left, renamed.
 
     """
 
@@ -80,7 +92,7 @@ def waiting(state: Path) -> list[Path]:
     return sorted(folder_of(state).glob("*.json"))
 
 
-def flush(journal: Journal, state: Path, now: datetime) -> Flushed:
+def flush(journal: Keeper, state: Path, now: datetime) -> Flushed:
     """Write what waits; where the journal is away again, the rest waits on.
 
     Raises:
@@ -101,7 +113,11 @@ def flush(journal: Journal, state: Path, now: datetime) -> Flushed:
             written.append(run.id)
         except Refused as error:
             there = journal.run(run.id)
-            if there is not None and (there.state, there.ended_at, there.evidence) == (run.state, run.ended_at, run.evidence):
+            if there is None:  # another journal than the one that its run began in
+                path.replace(path.with_suffix(".unread"))
+                unread.append(path.name)
+                continue
+            if (there.state, there.ended_at, there.evidence) == (run.state, run.ended_at, run.evidence):
                 written.append(run.id)  # it had been taken; only the answer was lost
             else:
                 detail = {"runbook": run.runbook, "state": run.state.value, "status": run.status.value, "why": error.what}

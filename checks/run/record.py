@@ -6,12 +6,14 @@ import hashlib
 import json
 import os
 import platform
+import sys
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 from typing import Protocol
 
-from checks.errors import Refused
+from checks.errors import Busy, Refused, ServiceAway
+from checks.journal import spool
 from checks.model import Result, Run, RunState, Status
 from checks.run import bounds, checkpoint
 from checks.run.context import plain
@@ -31,7 +33,12 @@ class Recorder(Protocol):
 
 
 def recover_lost(recorder: Recorder, prepared: Prepared, now: datetime) -> list[Run]:
-    """End the runs that dead engines left, where the recorder knows of any; see `checks.run.lost`."""
+    """End the runs that dead engines left, where the recorder knows of any; see `checks.run.lost`.
+
+    What ended while the recorder was away is written first: it is not lost.
+    """
+    if isinstance(recorder, spool.Keeper):
+        spool.flush(recorder, prepared.catalogue.settings.state, now)
     return recover(recorder, prepared.catalogue.settings.state, now) if isinstance(recorder, Register) else []
 
 
@@ -56,13 +63,20 @@ def not_begun(prepared: Prepared, refused: Refused, now: datetime) -> Outcome:
 
 
 def finish(outcome: Outcome, recorder: Recorder, prepared: Prepared) -> Outcome:
-    """Note a run's end; the outcome, lost where the run was given up meanwhile, and then nothing of it is recorded."""
+    """Note a run's end; the outcome, lost where the run was given up meanwhile, and then nothing of it is recorded.
+
+    Where the recorder is away, the end is kept in a file, and written by the next command that finds the recorder again.
+    """
+    state = prepared.catalogue.settings.state
     try:
         recorder.finish_run(outcome.run, outcome.results)
     except Refused as error:
         why = f"{error.what}: {error.found}" if error.found else error.what
         outcome = Outcome(replace(outcome.run, state=RunState.LOST, status=Status.UNKNOWN, reason=why), (), None)
-    checkpoint.forget(prepared.catalogue.settings.state, outcome.run.id)
+    except (ServiceAway, Busy) as error:
+        path = spool.keep(state, outcome.run, outcome.results)
+        print(f"{error.what}; the end of {outcome.run.runbook} is kept in {path} until it does", file=sys.stderr)
+    checkpoint.forget(state, outcome.run.id)
     return outcome
 
 

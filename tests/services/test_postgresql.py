@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
 from checks.errors import DataError, ServiceAway
-from checks.journal import Journal, JournalMissing, _migrate, open_journal
+from checks.journal import Journal, JournalMissing, _migrate, open_journal, spool
 from tests.journal import claimants
 from tests.journal.contract import JournalContract
 from tests.journal.crash_contract import CrashContract
 from tests.journal.derived_contract import DerivedContract
 from tests.journal.lease_contract import LeaseContract
-from tests.journal.samples import a_result, keep
+from tests.journal.samples import a_result, a_run, ended, keep
 from tests.journal.seal_contract import SealContract
 from tests.services.conftest import Postgresql
 
@@ -111,6 +113,31 @@ def test_a_server_that_went_away_is_told_and_found_again(postgresql: Postgresql,
         postgresql.start()
     assert told.value.exit_code == 69
     assert journal.latest_runs("sandbox") == {"shop/morning": done}
+
+
+def test_a_server_that_goes_away_in_the_middle_of_a_run_loses_nothing(
+    postgresql: Postgresql, journal: Journal, url: str, tmp_path: Path
+) -> None:
+    """An end that the server could not take waits in a file; whoever opens the journal when it is back writes it, once."""
+    run = a_run()
+    journal.start_run(run)
+    done = ended(run)
+    postgresql.stop()
+    try:
+        with pytest.raises(ServiceAway):
+            journal.finish_run(done, [a_result()])
+        spool.keep(tmp_path, done, [a_result()])
+        with pytest.raises(ServiceAway):
+            open_journal(url, state=tmp_path)
+    finally:
+        postgresql.start()
+    with ThreadPoolExecutor(3) as pool:
+        for opened in pool.map(lambda _: open_journal(url, state=tmp_path), range(3)):
+            opened.close()
+    assert journal.latest_runs("sandbox") == {"shop/morning": done}
+    assert journal.results(run.id) == [a_result()]
+    assert [event.kind for event in journal.events()] == ["run-ended"]
+    assert spool.waiting(tmp_path) == []
 
 
 def test_a_password_is_never_shown() -> None:
