@@ -62,10 +62,10 @@ def test_the_worst_run_is_the_exit_status(project: Project) -> None:
 def test_an_answer_that_cannot_be_written_is_no_success() -> None:
     """Where standard output takes nothing, the command says so by its exit status; a reader that has left is no failure."""
     command = f"{sys.executable} -m tests.run.command --version"
+    surroundings = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     for where, status in (("> /dev/full", 120), ("| true; exit ${PIPESTATUS[0]}", 0)):
-        ended = subprocess.run(
-            ["bash", "-c", f"{command} {where}"], cwd=_REPOSITORY, capture_output=True, timeout=100, check=False
-        )
+        call = ["bash", "-c", f"{command} {where}"]
+        ended = subprocess.run(call, cwd=_REPOSITORY, env=surroundings, capture_output=True, timeout=100)
         assert ended.returncode == status, ended.stderr
 
 
