@@ -130,8 +130,11 @@ def _parameters(command: Any) -> list[str]:
         written = ", ".join(f"`{name}`" for name in options) or f"`{parameter.name.upper()}`"
         taken = getattr(getattr(parameter, "type_descriptor", None), "annotation", None)
         said = parameter.help or ""
-        if inspect.isclass(taken) and issubclass(taken, Enum):
-            said += " One of " + ", ".join(choice.value for choice in taken) + "."
+        # Typer has told choices in one way and in another, from version to version.
+        choices = [one.value for one in taken] if inspect.isclass(taken) and issubclass(taken, Enum) else ()
+        choices = choices or getattr(getattr(parameter, "type", None), "choices", None) or ()
+        if choices:
+            said += f" One of {', '.join(choices)}."
         rows.append((written, _cell(said)))
     return _table(("Argument or option", "What it is"), rows) if rows else []
 
