@@ -76,7 +76,7 @@ class Kept:
 
     def __init__(self, root: Path) -> None:
         self._path = root / ".proofbook" / "catalogue.json"
-        self._key = f"{root}\n{_programs()}"
+        self._key = f"{root}\n{programs()}"
         self._known, self._at = _opened(self._path, self._key)
         self._fresh: dict[str, list[Any]] = {}
         self._changed = False
@@ -167,11 +167,11 @@ def _digest(files: Sequence[str]) -> str:
 
 
 @cache
-def _programs() -> str:
+def programs() -> str:
     """A digest of the programs that read, validate and keep."""
     package = Path(__file__).parents[1]
     ours = [*package.glob("*.py"), *(package / "catalogue").glob("*.py"), *(package / "judge").glob("*.py")]
-    return f"{_digest(sorted(map(str, ours)))} {sys.version} {versions(('pydantic', 'ruamel.yaml'))}"
+    return f"{_digest(sorted(map(str, ours)))} {sys.version} {versions(('jupytext', 'nbformat', 'pydantic', 'ruamel.yaml'))}"
 
 
 def _encoded(value: Any) -> Any:

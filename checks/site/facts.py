@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 from zoneinfo import ZoneInfo
 
+from checks.catalogue.known_steps import KnownSteps
 from checks.journal.duties import INCIDENT_KINDS, SIGNED, SignOff, sign_offs
 from checks.journal.facts import SCHEDULER
 from checks.judge import drawn_bounds
@@ -91,6 +92,7 @@ class Facts:
         signed: the last word that somebody gave on each item of a checklist, by its slug.
         told: the events of incidents.
         turns: the changes of status around incidents, the newest first.
+        steps: the steps that runbooks declare.
         scheduler: the last sign of life of whoever runs what is due; ``None`` where nobody ever stayed to do so.
         by_system: the report of each system by its name; nothing is known of one that does not live in this environment.
         by_metric: the item of each metric by its slug.
@@ -120,6 +122,7 @@ class Facts:
     told: Sequence[Event]
     turns: Sequence[StatusChange]
     scheduler: Sign | None
+    steps: KnownSteps
     by_system: Mapping[str, SystemReport]
     by_metric: Mapping[str, Item]
 
@@ -249,6 +252,7 @@ def gather(
         scheduler=next((sign for sign in journal.signs(environment) if sign.role == SCHEDULER), None),
         by_system=reports,
         by_metric={item.slug: item for one in reports.values() for item in one.items if item.metric is not None},
+        steps=KnownSteps(catalogue.settings.state),
     )
 
 

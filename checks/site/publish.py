@@ -84,6 +84,7 @@ def publish(catalogue: Catalogue, journal: Reader, to: Path, now: datetime, *, e
                 writer.clear()
                 sitemap.date(aside, now)
                 writer.manifest.write(shelf.manifest(number))
+                facts.steps.keep(frozenset(book.digest for book in catalogue.runbooks.values()))
                 gone = tuple(sorted(address for address in _pages(before.manifest) if not (aside / address).exists()))
             shelf.swap(number)
     except OSError as error:

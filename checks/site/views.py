@@ -6,14 +6,11 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import lru_cache
 from operator import itemgetter
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from checks.catalogue import notebook
 from checks.judge import format_observed
-from checks.model import Metric, Result, Run, Runbook, RunState, Status, Step, StepClass
+from checks.model import Metric, Result, Run, Runbook, RunState, Status, StepClass
 from checks.site import drawing, reports
 from checks.site.facts import Facts
 
@@ -282,7 +279,7 @@ def step(facts: Facts, runbook: Runbook, number: int) -> StepView:
     run = facts.latest_runs.get(runbook.slug)
     if run is None:
         return StepView(None, None, "never run")
-    declared = next((step for step in _declared_steps(runbook.path, runbook.digest) if step.number == number), None)
+    declared = next((step for step in facts.steps.of(runbook) if step.number == number), None)
     evidence = facts.archive.get(run.evidence)
     if declared is None or evidence is None:
         return StepView(run, None, "no evidence")
@@ -302,11 +299,6 @@ def step(facts: Facts, runbook: Runbook, number: int) -> StepView:
         return StepView(run, None, "executed", rows, outputs)
     stopped = run.state in (RunState.FAILED, RunState.TIMED_OUT, RunState.LOST) and declared.step_class is StepClass.READ
     return StepView(run, None, "not reached" if stopped else "not executed", rows, outputs)
-
-
-@lru_cache(maxsize=256)
-def _declared_steps(path: Path, _digest: str) -> tuple[Step, ...]:
-    return notebook.steps(notebook.read_text(path.read_text(encoding="utf-8"), path))
 
 
 def _badge(label: str, measured: datetime | None, until: datetime | None) -> Badge:

@@ -26,7 +26,7 @@ Path = tuple[str, ...]
 _BETWEEN = "\x1f"
 """What stands between the parts of a path when it is written."""
 
-_STANDING = frozenset({"catalogue", "environment", "zone"})
+_STANDING = frozenset({"catalogue", "environment", "steps", "zone"})
 """What a publication's key holds for all of its pages."""
 _SEEN_THROUGH = frozenset({"evidence_of"})
 """Methods of which not the answer is noted, but what they read: that is cheaper to look at again."""
