@@ -58,6 +58,9 @@ class TurboOctoRobot(Service):
         "start": "A crashed process has left its lock file, and each start waits two seconds for it.",
         "data-loss": "The customers of three moved users are gone from Standalone.",
         "tag": "The tag v2.0.0 is deleted on origin.",
+        "patch": "v2.0.1 is tagged on main, and the changelog says nothing of it.",
+        "faq": "A copy of 130 days ago takes the FAQ's place on main.",
+        "wishes": "A robot opens more feature requests than there are issues.",
     }
     rate = 6.0
 

@@ -8,8 +8,16 @@ from checks.sandbox import turbo_octo_robot_app as app
 
 REQUIREMENTS = "standalone/requirements.txt"
 REGRESSION_TEST = "tests/test_regression.py"
+FAQ = "FAQ.md"
 SAFE_PIN, VULNERABLE_PIN = "jinja2==3.1.6", "jinja2==3.1.2"
 PINS = ("fastapi==0.115.12", SAFE_PIN, "pydantic==2.11.4", "python-multipart==0.0.20", "sqlalchemy==2.0.40", "uvicorn==0.34.2")
+
+
+def faq(renewed: str) -> str:
+    """What users ask, with the day on which it was last renewed."""
+    question = "## How do I move one site of two?\n\nExport that site alone; see MIGRATION_GUIDE.md.\n"
+    return f"# Questions\n\nLast renewed: {renewed}\n\n{question}"
+
 
 # The package index's own file: the newest release of each package, and the advisories that are known.
 INDEX = {

@@ -12,7 +12,8 @@ from pathlib import Path
 from checks.sandbox import turbo_octo_robot_files as files
 from checks.sandbox.kit import Answer, Counted, Database, Faults, HttpError, Repository, Request, Route, read_json, write_json
 
-RELEASE, PREVIOUS = "v2.0.0", "v1.0.0"
+RELEASE, PREVIOUS, PATCH = "v2.0.0", "v1.0.0", "v2.0.1"
+_FAQ_OF_LONG_AGO = timedelta(days=130)
 _RELEASED_AGO, _PREVIOUS_AGO = timedelta(days=8), timedelta(days=120)
 _RUNS_KEPT = 200
 _TABLES = """
@@ -27,7 +28,8 @@ class Project:
     Args:
         folder: where origin, the developers' clone, the operator's clone (``workspace``) and the index lie.
         database: where runs of workflows are stored.
-        faults: ``ci`` pushes a test that fails, ``vulnerable`` an old pin; ``tag`` withdraws the release's tag.
+        faults: ``ci`` pushes a test that fails, ``vulnerable`` an old pin, ``faq`` an old FAQ; ``tag`` withdraws the
+            release's tag, ``patch`` adds one that the changelog does not name.
         name: ``owner/name`` as the API's paths hold it.
 
     """
@@ -41,6 +43,7 @@ class Project:
         self._faults = faults
         self._name = name
         self._seen: tuple[str, frozenset[str]] | None = None
+        self._patched = False
         database.script(_TABLES)
         finished = folder / "finished"
         if not finished.exists():
@@ -62,7 +65,8 @@ class Project:
 
     def _release(self) -> None:
         now = datetime.now(UTC)
-        for tag, tree, ago in ((PREVIOUS, files.PREVIOUS, _PREVIOUS_AGO), (RELEASE, files.RELEASE, _RELEASED_AGO)):
+        release = {**files.RELEASE, files.FAQ: files.faq(f"{now - _RELEASED_AGO:%Y-%m-%d}")}
+        for tag, tree, ago in ((PREVIOUS, files.PREVIOUS, _PREVIOUS_AGO), (RELEASE, release, _RELEASED_AGO)):
             self.repository.commit(f"Release {tag}", tree, at=now - ago)
             self.repository.git("tag", tag)
         self.repository.git("push", "--quiet", "origin", "--tags")
@@ -75,6 +79,7 @@ class Project:
     def work(self) -> None:
         """Push what the faults ask for, and run the workflows on a new head of main."""
         self._withdraw_or_restore()
+        self._patch_or_take_back()
         head = self._on_origin("refs/heads/main")
         faults = self._faults.on()  # looked at once: what is remembered as done must be what was done
         if head and (head, faults) != self._seen:
@@ -92,6 +97,17 @@ class Project:
             self.repository.git("push", "--quiet", "origin", f"+{commit}:refs/tags/{RELEASE}")
             self._withdrawn.unlink()
 
+    def _patch_or_take_back(self) -> None:
+        """Tag a patch on main that the changelog knows nothing of, once, or remove that tag."""
+        if ("patch" in self._faults) == self._patched:
+            return
+        self._patched = "patch" in self._faults
+        there = self._on_origin(f"refs/tags/{PATCH}")
+        if self._patched and not there:
+            self.repository.git("push", "--quiet", "origin", f"{self._on_origin('refs/heads/main')}:refs/tags/{PATCH}")
+        elif not self._patched and there:
+            self.repository.git("push", "--quiet", "origin", f":refs/tags/{PATCH}")
+
     def _on_origin(self, ref: str) -> str:
         """The commit that a ref of origin points at; empty where there is no such ref."""
         return self.repository.git("ls-remote", "origin", ref).partition("\t")[0]
@@ -107,9 +123,16 @@ class Project:
         pin = files.VULNERABLE_PIN if "vulnerable" in faults else files.SAFE_PIN
         pins = "".join(f"{pin if one == files.SAFE_PIN else one}\n" for one in files.PINS)
         wanted = {files.REQUIREMENTS: pins, files.REGRESSION_TEST: files.REGRESSION if "ci" in faults else None}
+        if (here / files.FAQ).exists():  # a release of before has none
+            old = files.faq(f"{datetime.now(UTC) - _FAQ_OF_LONG_AGO:%Y-%m-%d}")
+            wanted[files.FAQ] = old if "faq" in faults else git("show", f"{self._release_commit()}:{files.FAQ}") + "\n"
         there = {path: (here / path).read_text(encoding="utf-8") if (here / path).exists() else None for path in wanted}
         changes = {path: text for path, text in wanted.items() if there[path] != text}
         return self.repository.commit("Change " + ", ".join(changes), changes) if changes else ""
+
+    def _release_commit(self) -> str:
+        """The commit of the release, whether or not its tag was withdrawn on origin."""
+        return self.repository.git("log", "-1", "--format=%H", "--grep", f"^Release {RELEASE}$", "--all")
 
     def _run_workflows(self, head: str) -> None:
         with tempfile.TemporaryDirectory(prefix="ci-") as checkout:

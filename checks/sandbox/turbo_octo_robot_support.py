@@ -32,6 +32,7 @@ _HISTORY: tuple[tuple[str, tuple[str, ...], float, float, float | None], ...] = 
     ("Which Python does Standalone need?", ("question",), 0.9, 2, 0.4),
     ("Sign-in with a passkey", ("feature",), 30.0, 60, 25.0),
 )
+_WISHES_AT_LEAST = 30
 # What a fault adds: title, labels, hours it has waited.
 _OF_FAULT: dict[str, tuple[str, tuple[str, ...], float]] = {
     "critical-bug": ("Saving a customer fails since v2.0.0", ("P0", "bug", "v2.0.0"), 5),
@@ -45,7 +46,8 @@ class Support:
     Args:
         folder: where the mailbox (Maildir, with a folder ``Sent``) lies.
         token: what a request to the tracker must carry; without it the answer is 401, as on GitHub.
-        faults: ``critical-bug`` leaves a P0 unanswered past its time, ``support`` a question and an e-mail.
+        faults: ``critical-bug`` leaves a P0 unanswered past its time, ``support`` a question and an e-mail, ``wishes``
+            opens more wishes than there are issues.
 
     """
 
@@ -98,6 +100,18 @@ class Support:
                 self._database.run("DELETE FROM fault_issue WHERE fault = ?", fault)
         if "support" not in self._faults:
             self._answer_all_mail(now)
+        self._wish_or_clear(now)
+
+    def _wish_or_clear(self, now: datetime) -> None:
+        """A robot opens more wishes than there are issues, once; healing removes what it opened, as one removes spam."""
+        known = self._database.value("SELECT count(*) FROM fault_issue WHERE fault = 'wishes'")
+        if "wishes" in self._faults and not known:
+            for number in range(max(_WISHES_AT_LEAST, self.tracker.count() + 10)):
+                wish = self.tracker.add(f"Please add wish {number}", author="robot", labels=("feature",), created_at=now)
+                self._database.run("INSERT INTO fault_issue (fault, number) VALUES ('wishes', ?)", wish)
+        elif "wishes" not in self._faults and known:
+            self._database.run("DELETE FROM issue WHERE number IN (SELECT number FROM fault_issue WHERE fault = 'wishes')")
+            self._database.run("DELETE FROM fault_issue WHERE fault = 'wishes'")
 
     def ask(self) -> None:
         """A user asks a question by issue or by e-mail; issues are answered and closed at once, e-mails by `work`."""

@@ -25,7 +25,7 @@ SYSTEM = "turbo-octo-robot"
 BREAKS = {
     "errors": {"api-answers"},
     "slow": {"response-p95"},
-    "ci": {"ci-failing"},
+    "ci": {"ci-failing", "tests-failed"},
     "critical-bug": {"release-issues", "critical-bugs", "p0-wait"},
     "support": {"question-wait", "mail-wait"},
     "vulnerable": {"vulnerabilities", "outdated"},
@@ -34,8 +34,11 @@ BREAKS = {
     "start": {"startup-time"},
     "data-loss": {"users-with-loss"},
     "tag": {"release-tag"},
+    "patch": {"undocumented-releases"},
+    "faq": {"faq-age"},
+    "wishes": {"issues-closed", "feature-requests"},
 }
-CHECKS = ("daily-checks", "response-times", "dependency-audit")
+CHECKS = ("daily-checks", "response-times", "dependency-audit", "verify-fix", "quarterly-review")
 
 
 @pytest.fixture(scope="module")
