@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import hmac
 import secrets
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 _OLD_KEY_DAYS = 90
 _MEMORY_LIMIT = 256_000_000  # bytes; what the API's container may use
+_MUCH = 50.0  # percent; more than this is never needed
 _LEAK = 24_000_000  # bytes a second
 _LEAK_UP_TO = 96.0  # percent of the limit
 _CARRIED_WINDOW = 30.0  # seconds
@@ -113,8 +115,16 @@ class Load:
         """Keep some more memory for nothing, up to just below the limit, or give all of it back."""
         if not wanted:
             self._leaked.clear()
+            self._give_back()
         elif self.memory_percent() < _LEAK_UP_TO - 100 * _LEAK / _MEMORY_LIMIT:
             self._leaked.append(bytearray(b"\x01") * _LEAK)
+
+    def _give_back(self) -> None:
+        """Return to the machine what glibc keeps of memory that was freed; elsewhere it stays until the process ends."""
+        if self.memory_percent() > _MUCH:
+            trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+            if trim is not None:
+                trim(0)
 
     def carry(self, total: int) -> None:
         """Note how many bytes were received and sent until now."""
