@@ -11,9 +11,12 @@ from typing import ClassVar
 
 from checks.sandbox.kit import Answer, Call, Counted, HttpError, Job, JsonLog, Request, Route, Service, read_json, write_json
 from checks.sandbox.unified_workflow_browser import SCRIPT, Browser
+from checks.sandbox.unified_workflow_faults import FAULTS
 from checks.sandbox.unified_workflow_figures import ALLOTTED_BYTES, WINDOW, Counting
 from checks.sandbox.unified_workflow_people import People
+from checks.sandbox.unified_workflow_screens import Screens
 from checks.sandbox.unified_workflow_store import RELEASES, TENANTS, Caller, Store, now_text
+from checks.sandbox.unified_workflow_watch import DASHBOARDS, Watch
 
 _SERVICES = ("workflows", "customers")  # what can be paused
 _SHORT_SESSION = 0.3  # seconds
@@ -25,26 +28,7 @@ class UnifiedWorkflow(Service):
 
     name = "unified-workflow"
     burst: ClassVar[int] = 120
-    FAULTS: ClassVar = {
-        "errors": "One API answer in five is 500.",
-        "slow": "Three lists in four lost their index and take half a second of real work, one after another.",
-        "memory": "The service holds two hundred megabytes that it does not need.",
-        "database": "The database cannot be opened; whatever needs it is answered 503.",
-        "auth": "The authentication service fails three logins in ten with 503.",
-        "passwords": "One login in four is tried with a wrong password.",
-        "sessions": "New sessions end by themselves after 0.3 s, so people are thrown out.",
-        "leak": "The row policies of all tables are off: a tenant's list holds every tenant's rows.",
-        "snoop": "A client of one tenant asks for other tenants' customers by their numbers, and is refused.",
-        "audit": "The audit log is off: nobody notes who asks for whose rows.",
-        "role": "The role check is skipped, so a Beautician may do anything.",
-        "commissions": "Release 2.0.0 is deployed; it books ten times the commission and loses links. Healing corrects them.",
-        "codes": "The sequence of customer codes stands still, so each new customer's code collides and is refused.",
-        "duplicates": "The sequence stands still and the table takes codes twice; healing gives the later ones new codes.",
-        "events": "The receiver of live events answers 503; events pile up undelivered.",
-        "js-errors": "The page's script is cut off halfway, as a broken deployment would leave it.",
-        "bundle": "The page's script takes 3.3 s to arrive.",
-        "standstill": "Nobody creates workflows or customers any more.",
-    }
+    FAULTS: ClassVar = FAULTS
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
@@ -53,6 +37,12 @@ class UnifiedWorkflow(Service):
         self.store = Store(self.database, self.database_log)
         self.browser = Browser(WINDOW)
         self.counting = Counting(self.database, self.store, self.window, self.browser)
+        self.watch = Watch(
+            *(self.database, self.store, self.log, self.window, self.faults),
+            secret=lambda: self.keys["password"],
+            caller=self._caller,
+            figures=self._figures,
+        )
         self.keys: dict[str, str] = {}
         self._tokens: dict[str, str] = {}
         self._paused_file = folder / "paused.json"
@@ -84,6 +74,7 @@ class UnifiedWorkflow(Service):
     def stop(self) -> None:
         """Close the database's log too."""
         super().stop()
+        self.store.pool.close()
         self.database_log.close()
 
     def variables(self) -> dict[str, str]:
@@ -94,6 +85,7 @@ class UnifiedWorkflow(Service):
             "UNIFIED_WORKFLOW_OPERATOR_TOKEN": self.keys["operator_token"],
             "UNIFIED_WORKFLOW_MONITOR_TOKEN": self.keys["monitor_token"],
             "UNIFIED_WORKFLOW_MONITOR_PASSWORD": self.keys["password"],
+            **{f"UNIFIED_WORKFLOW_{name.upper()}_DASHBOARD": f"{self.url}/dashboards/{name}" for name in DASHBOARDS},
         }
 
     def routes(self) -> list[Route]:
@@ -114,12 +106,13 @@ class UnifiedWorkflow(Service):
             Route("POST", "/beacons", self._beacon, quiet),
             Route("POST", "/events/receiver", self._receive, quiet),
             Route("GET", "/health", self._health, quiet),
-            Route("GET", "/metrics", lambda _: Answer(self.counting.figures()), quiet),
+            Route("GET", "/metrics", lambda _: Answer(self._figures()), quiet),
             Route("GET", "/operator/releases", self._releases, quiet),
             Route("POST", "/operator/releases", self._roll, quiet),
             Route("POST", "/operator/pause", lambda request: self._pause(request, True), quiet),
             Route("POST", "/operator/resume", lambda request: self._pause(request, False), quiet),
             Route("POST", "/operator/commissions/recompute", self._recompute, quiet),
+            *self.watch.routes(),
         ]
 
     def traffic(self) -> Call | None:
@@ -140,7 +133,11 @@ class UnifiedWorkflow(Service):
     def jobs(self) -> list[Job]:
         """What people do, what is sent and kept; the last one starts the clock of the rates."""
         people = People(self.url, self.keys["password"], self._tokens, self.faults, self.database, self.browser)
+        screens = Screens(self.url, self._tokens, self.faults)
         return [
+            Job("screens", 2.0, screens.listen),
+            Job("functions", 1.0, screens.call),
+            Job("guesses", 0.5, screens.guess, at_start=False),
             Job("first visit", 86_400, people.visit),
             Job("sessions", 1.0, people.come_and_go),
             Job("workflows", 1.0, people.work),
@@ -155,7 +152,10 @@ class UnifiedWorkflow(Service):
         ]
 
     def _start_clock(self) -> None:
-        self.counting.began = time.monotonic()
+        self.counting.began = self.watch.began = time.monotonic()
+
+    def _figures(self) -> dict[str, object]:
+        return {**self.counting.figures(), **self.watch.figures()}
 
     def _follow(self) -> None:
         """Do once what a fault changes when it comes and when it goes."""
@@ -163,6 +163,9 @@ class UnifiedWorkflow(Service):
         came, went, self._was_broken = on - self._was_broken, self._was_broken - on, on
         if "leak" in came | went:
             self.store.set_policies("leak" not in on)
+        if "index" in came | went:
+            self.store.set_indexes(there="index" not in on)
+        self.store.pool.leak(on="pool" in on)
         if ("memory" in on) != bool(self._ballast):
             self._ballast = b"\x01" * (ALLOTTED_BYTES * 4 // 5) if "memory" in on else b""
         if "duplicates" in came:
@@ -202,6 +205,7 @@ class UnifiedWorkflow(Service):
             return Answer({"token": token})
         finally:
             self.database.run("INSERT INTO login VALUES (?, ?, ?)", now_text(), tenant, outcome)
+            self.watch.login(tenant, str(asked.get("user")), request.headers.get("x-forwarded-for", "-"), outcome)
 
     def _logout(self, request: Request) -> Answer:
         self.store.close_session(request.headers.get("authorization", "").removeprefix("Bearer "))
@@ -248,7 +252,9 @@ class UnifiedWorkflow(Service):
         self._not_paused("workflows")
         number = int(request.args["id"]) if request.args["id"].isdigit() else 0
         wrong = "commissions" in self.faults and self.store.release() == RELEASES[-1]
-        self.store.finish_workflow(caller.tenant, number, wrong=wrong)
+        silent = "unheard" in self.faults and number % 2 == 0
+        if event := self.store.finish_workflow(caller.tenant, number, wrong=wrong, silent=silent):
+            self.watch.trace("raised", event)
         return Answer({"id": number})
 
     def _delete(self, request: Request) -> Answer:
@@ -269,7 +275,8 @@ class UnifiedWorkflow(Service):
             self.log.error("a worker ended unexpectedly", path=request.path)
             raise HttpError(500, "a worker ended unexpectedly")
         self._need_database()
-        return self.store.caller(request.headers.get("authorization", ""))
+        forgotten = "tokens" in self.faults and self.random.random() < 0.1
+        return self.watch.validated(lambda: self.store.caller("" if forgotten else request.headers.get("authorization", "")))
 
     def _audit(self, caller: Caller, row_tenant: str, action: str, allowed: bool) -> None:
         if "audit" not in self.faults:
@@ -305,6 +312,7 @@ class UnifiedWorkflow(Service):
     def _receive(self, request: Request) -> Answer:
         if "events" in self.faults:
             raise HttpError(503, "the receiver does not answer")
+        self.watch.trace("received", request.json().get("id"))
         return Answer({"received": request.json().get("id")})
 
     # What operators ask for ----------------------------------------------------------------------------------------

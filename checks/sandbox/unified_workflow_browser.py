@@ -7,6 +7,7 @@ import json
 import threading
 import time
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,12 +21,14 @@ class Person:
     def __init__(self, url: str) -> None:
         self._host = url.removeprefix("http://")
 
-    def ask(self, method: str, path: str, body: object = None, token: str = "") -> tuple[int, Any]:
+    def ask(
+        self, method: str, path: str, body: object = None, token: str = "", headers: Mapping[str, str] | None = None
+    ) -> tuple[int, Any]:
         """Send a request; its status and the JSON or text that came back. Status 0: nobody answered."""
         connection = http.client.HTTPConnection(self._host, timeout=20)
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        sent = {**({"Authorization": f"Bearer {token}"} if token else {}), **(headers or {})}
         try:
-            connection.request(method, path, None if body is None else json.dumps(body), headers)
+            connection.request(method, path, None if body is None else json.dumps(body), sent)
             answer = connection.getresponse()
             text = answer.read().decode()
         except (OSError, http.client.HTTPException):

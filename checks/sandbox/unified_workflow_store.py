@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import sqlite3
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from checks.sandbox.kit import Database, HttpError, JsonLog, utc_text
+from checks.sandbox.unified_workflow_pool import Pool
 
 TENANTS = ("north", "harbour", "atelier")
 ROLES = {
@@ -26,12 +28,13 @@ ROLES = {
 COMMISSION_BASIS_POINTS = 800
 """A finished workflow's commission: 8 % of its price, rounded half up to the cent."""
 RELEASES = ("1.9.0", "2.0.0")
-BASELINES = {"workflow-creation": 40.0, "customer-creation": 20.0, "session-duration": 1.0}
-"""What the stand-in's team agreed as normal: workflows and customers created in a minute, seconds of a session."""
+BASELINES = {"workflow-creation": 40.0, "customer-creation": 20.0, "session-duration": 1.0, "channel-subscriptions": 6.0}
+"""What the stand-in's team agreed as normal: workflows and customers created in a minute, seconds of a session, screens that listen."""
 # What a query without its index does: it reads far more rows than it needs, here for half a second.
 _HEAVY = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000) SELECT count(*) FROM n"
 _HEAVY_SECONDS = 0.5
 _QUERIES_KEPT = 20_000
+_PLAN_HOLDS = 2.0  # seconds that a query's plan is taken to be the same
 _UNIQUE = "CREATE UNIQUE INDEX IF NOT EXISTS customer_code_unique ON customer (tenant, customer_code)"
 
 SCHEMA = """
@@ -97,6 +100,9 @@ class Store:
         self._log = log
         self._toiling = threading.Lock()
         self._times: deque[tuple[float, float, str]] = deque(maxlen=_QUERIES_KEPT)
+        self._indexes: deque[tuple[float, str]] = deque(maxlen=_QUERIES_KEPT)
+        self._plans: dict[str, tuple[float, str]] = {}
+        self.pool = Pool(database.path)
 
     def fill(self) -> None:
         """Make the tables and what a new installation has; nothing that stands is touched."""
@@ -120,9 +126,31 @@ class Store:
         started = time.perf_counter()
         if heavy:
             self._toil()
-        rows = self._database.rows(query, *values)
+        rows = self.pool.rows(query, *values)
         self._times.append((time.monotonic(), (time.perf_counter() - started) * 1000, name))
+        if name:
+            self._indexes.append((time.monotonic(), self._index_of(query, values)))
         return rows
+
+    def by_index(self, seconds: float) -> dict[str, int]:
+        """By which index the key queries of the last seconds found their rows, and how often; "" is by none."""
+        since = time.monotonic() - seconds
+        return dict(Counter(name for at, name in list(self._indexes) if at >= since))
+
+    def set_indexes(self, *, there: bool) -> None:
+        """Drop the indexes that list a tenant's workflows, or make them again."""
+        gone = "DROP INDEX IF EXISTS workflow_of; DROP INDEX IF EXISTS workflow_open;"
+        self._database.script(SCHEMA if there else gone)
+
+    def _index_of(self, query: str, values: tuple[object, ...]) -> str:
+        """The index by which a query finds its rows, as the database plans it; looked up again every two seconds."""
+        at, name = self._plans.get(query, (float("-inf"), ""))
+        if time.monotonic() - at > _PLAN_HOLDS:
+            plan = " ".join(row[3] for row in self.pool.rows(f"EXPLAIN QUERY PLAN {query}", *values))
+            found = re.search(r"USING (?:COVERING )?INDEX (\w+)|USING (INTEGER PRIMARY KEY)", plan)
+            name = (found.group(1) or "primary key") if found else ""
+            self._plans[query] = (time.monotonic(), name)
+        return name
 
     def _toil(self) -> None:
         # One at a time, so that it takes one core at most, and beside the rows, so that other queries stay quick.
@@ -214,8 +242,8 @@ class Store:
         insert = "INSERT INTO workflow (tenant, customer_id, assigned_to, price_cents, created_at) VALUES (?, ?, ?, ?, ?)"
         return self._database.run(insert, tenant, customer, worker, price_cents, now_text())
 
-    def finish_workflow(self, tenant: str, workflow: int, *, wrong: bool) -> None:
-        """Finish a workflow, book its commission and raise the event that tells the screens."""
+    def finish_workflow(self, tenant: str, workflow: int, *, wrong: bool, silent: bool = False) -> int:
+        """Finish a workflow, book its commission and raise the event that tells the screens; the event's number."""
         query = "SELECT price_cents, finished_at FROM workflow WHERE id = ? AND tenant = ?"
         rows = self.rows(query, workflow, tenant, name="commission calculation")
         if not rows:
@@ -227,10 +255,15 @@ class Store:
         if wrong:  # what release 2.0.0 shipped: the factor of ten, and every fifth link forgotten
             amount, linked = int(rows[0][0]) * COMMISSION_BASIS_POINTS // 1000, workflow % 5 != 0
         now = now_text()
-        self._database.run("UPDATE workflow SET finished_at = ? WHERE id = ?", now, workflow)
         insert = "INSERT INTO commission (tenant, workflow_id, amount_cents, release, created_at) VALUES (?, ?, ?, ?, ?)"
         self._database.run(insert, tenant, workflow if linked else None, amount, self.release(), now)
-        self._database.run("INSERT INTO event (tenant, kind, created_at) VALUES (?, 'workflow.finished', ?)", tenant, now)
+        event = 0
+        if not silent:
+            raised = "INSERT INTO event (tenant, kind, created_at) VALUES (?, 'workflow.finished', ?)"
+            event = self._database.run(raised, tenant, now)
+        # Last, so that nobody sees a finished workflow whose event is not there yet.
+        self._database.run("UPDATE workflow SET finished_at = ? WHERE id = ?", now, workflow)
+        return event
 
     def correct_commissions(self) -> int:
         """Link each lost commission to the workflow that was finished with it, and put every amount right; how many changed."""
