@@ -7,6 +7,7 @@ import re
 import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import SplitResult, urlsplit
 
 from checks.catalogue.environment import Settled
@@ -72,16 +73,21 @@ def refuse_strangers(address: str, settled: Settled) -> Target:
     """
     wanted = target_of(address)
     for value in settled.values.values():
-        try:
-            named = target_of(value)
-        except NoTarget:
-            continue
-        if named.host != wanted.host:
+        named = _named(value)
+        if named is None or named.host != wanted.host:
             continue
         encrypted = (named.port, wanted.port) == (80, 443) and value.lower().startswith("http:")
         if named.port is None or named.port == wanted.port or encrypted:
             return wanted
     raise NoTarget(f"{wanted} is no host of the environment {settled.environment}; only what its settings name is asked")
+
+
+@lru_cache(maxsize=1024)  # a sampler asks it of each setting for each sample
+def _named(value: str) -> Target | None:
+    try:
+        return target_of(value)
+    except NoTarget:
+        return None
 
 
 def is_address(host: str) -> bool:
