@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import socket
 import ssl
 import threading
 from collections.abc import Sequence
@@ -119,7 +120,8 @@ class _Server(ThreadingHTTPServer):
             super().__init__(("127.0.0.1", 0), _Handler)  # another program took the port meanwhile
 
     def server_bind(self) -> None:
-        """Bind without asking the resolver for the host's name."""
+        """Bind without asking the resolver for the host's name, and to a port that was in use a moment ago too."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.socket.bind(self.server_address)
         self.server_address = self.socket.getsockname()
         self.server_name, self.server_port = "127.0.0.1", int(self.server_address[1])

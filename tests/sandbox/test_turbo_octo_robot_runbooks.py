@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -16,9 +17,11 @@ from checks.catalogue import Catalogue, load, notebook
 from checks.catalogue.gaps import checked_in
 from checks.model import Result, RunState, Status, StepClass, Trigger
 from checks.run.execution import execute, prepare
+from checks.sandbox import turbo_octo_robot_files as files
 from checks.sandbox.kit import running
 from checks.sandbox.turbo_octo_robot import TurboOctoRobot
 from tests.sandbox.support import eventually
+from tests.sandbox.walks import walk
 
 ROOT = Path(__file__).parents[2]
 SYSTEM = "turbo-octo-robot"
@@ -171,6 +174,30 @@ def test_the_rollback_refuses_to_lose_work(service: TurboOctoRobot, catalogue: C
         operate(catalogue, "rollback", variables, "01A")
     assert "uncommitted work" in failed.value.stderr.decode()
     assert "refs/tags/v2.0.0" in service.project.repository.git("ls-remote", "origin")
+
+
+def test_a_fix_is_verified_and_a_years_scan_is_kept(
+    service: TurboOctoRobot, catalogue: Catalogue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A branch is installed and tested, one that fails is stopped, and what the scanner finds is for its owner's eyes."""
+    variables = service.variables()
+    results = walk(catalogue, f"{SYSTEM}/verify-fix", variables, tmp_path, monkeypatch)
+    assert {name: found[-1].status for name, found in results.items()} == {
+        "tests-failed": Status.OK,
+        "undocumented-releases": Status.OK,
+    }
+    git = service.project.repository
+    git.git("switch", "--quiet", "--create", "fix")
+    git.commit("A fix that breaks something", {files.REGRESSION_TEST: files.REGRESSION}, push=False)
+    git.git("push", "--quiet", "origin", "fix")
+    git.git("switch", "--quiet", "main")
+    with pytest.raises(SystemExit, match="a test fails"):
+        walk(catalogue, f"{SYSTEM}/verify-fix", variables, tmp_path, monkeypatch, parameters={"branch": "fix"})
+
+    walk(catalogue, f"{SYSTEM}/security-review", variables, tmp_path, monkeypatch)
+    kept = next(service.backups.glob("security-review-*.json"))
+    assert kept.stat().st_mode & 0o077 == 0
+    assert json.loads(kept.read_text(encoding="utf-8"))["metrics"]["_totals"]["loc"] > 50
 
 
 def test_without_the_system_everything_is_unknown(catalogue: Catalogue) -> None:
