@@ -9,6 +9,7 @@ from checks.catalogue import _open_constants, _open_windows
 from checks.catalogue._findings import Finding as Finding
 from checks.catalogue._findings import Severity as Severity
 from checks.catalogue._open_cells import cells
+from checks.catalogue._open_kernel import kernel
 from checks.catalogue._open_limits import Places, limits, probes
 from checks.model import Status
 
@@ -35,6 +36,7 @@ def find(catalogue: Catalogue) -> list[Finding]:
             found += _open_windows.unscheduled(metric, catalogue, places)
     for runbook in catalogue.runbooks.values():
         found += cells(runbook, catalogue.root)
+        found += kernel(runbook, catalogue.root)
     return found
 
 

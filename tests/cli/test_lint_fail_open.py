@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from checks.catalogue import fail_open
 from checks.journal import open_journal
 from checks.model import Status
 from tests.cli.test_lint_and_new import proofbook
@@ -45,6 +48,19 @@ def test_findings_are_printed_and_counted(project: Project) -> None:
     answer = json.loads(proofbook("lint", "-f", "json", cwd=project.root).stdout)
     (finding,) = answer["findings"]
     assert (finding["line"], finding["column"], finding["severity"]) == (10, 22, "finding")
+
+
+def test_a_runbook_that_jupyterlab_would_take_for_another_language(project: Project) -> None:
+    """Where notebooks are paired, one that is mostly bash and names no kernel is told, with the command that names it."""
+    body = '```bash\nls\n```\n\n```bash\nls -l\n```\n\n```python\nfrom checks import check\ncheck("flour")\n```\n'
+    project.write(body, "evening")
+    assert list(fail_open.find(project.catalogue)) == []
+    (project.root / "notebooks" / "jupytext.toml").write_text('formats = "ipynb,md"\n')
+    (finding,) = fail_open.find(project.catalogue)
+    assert "notebooks/shop/evening.md:1" in str(finding)
+    assert "opens as a notebook in bash" in finding.what
+    subprocess.run([Path(sys.executable).with_name("jupytext"), *finding.remedy.split()[-3:]], cwd=project.root, check=True)
+    assert list(fail_open.find(project.catalogue)) == []
 
 
 def test_the_journal_tells_what_was_never_red(project: Project) -> None:
