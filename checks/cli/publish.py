@@ -55,6 +55,7 @@ def publish(
 
     from checks.errors import UsageError
     from checks.journal import open_journal
+    from checks.respond import archive
     from checks.site.publish import publish as publish_site
 
     if rollback:
@@ -73,7 +74,9 @@ def publish(
     with _stand_ins(work, wanted=not no_run) as filled, open_journal(url, state=state) as journal:
         if not no_run:
             _run(work, journal, filled, jobs, due=due, fresh_enough=fresh_enough)
-        published = publish_site(catalogue, journal, folder, datetime.now(UTC), environment=work.environment)
+        now = datetime.now(UTC)
+        archive.freeze(catalogue, journal, work.environment, now)
+        published = publish_site(catalogue, journal, folder, now, environment=work.environment)
         _print(published)
         if serve:
             until_stopped(folder, port)

@@ -143,6 +143,15 @@ class Bulk:
         )
         return [_rows.to_run(row) for row in self._all(query)]
 
+    def noted(self, kind: str, subjects: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+        """The detail of the first event of a kind about each of some subjects."""
+        found: dict[str, Mapping[str, Any]] = {}
+        for some in _portions(subjects):
+            query = sa.select(t.events.c.subject, t.events.c.detail).where(t.events.c.subject.in_(some), t.events.c.kind == kind)
+            for row in self._all(query.order_by(t.events.c.id)):
+                found.setdefault(row.subject, row.detail)
+        return found
+
     def _series(self, metrics: Sequence[str]) -> Iterator[Mapping[int, str]]:
         """The slugs of metrics by their keys, in portions."""
         query = sa.select(t.series).where(t.series.c.environment == self._environment)

@@ -12,8 +12,10 @@ from zoneinfo import ZoneInfo
 from checks.catalogue.known_steps import KnownSteps
 from checks.journal.duties import INCIDENT_KINDS, SIGNED, SignOff, sign_offs
 from checks.journal.facts import SCHEDULER
+from checks.journal.periods import FREEZING
 from checks.judge import drawn_bounds
 from checks.model import Cron, Incident, Limit, Metric, Result, Run, Runbook, Status, System
+from checks.site.documents import Documents
 from checks.site.evidence import Archive
 from checks.site.history import DAYS_COMPARED, SPANS, Runs, history, upto
 from checks.site.lazily import Lazily
@@ -93,6 +95,8 @@ class Facts:
         told: the events of incidents.
         turns: the changes of status around incidents, the newest first.
         steps: the steps that runbooks declare.
+        frozen: what each period that is over came to, by `checks.journal.periods.subject_of`.
+        reported: the first day of the earliest of those by the name of the period, and the day before which all are written down.
         scheduler: the last sign of life of whoever runs what is due; ``None`` where nobody ever stayed to do so.
         by_system: the report of each system by its name; nothing is known of one that does not live in this environment.
         by_metric: the item of each metric by its slug.
@@ -121,6 +125,8 @@ class Facts:
     signed: Mapping[str, SignOff]
     told: Sequence[Event]
     turns: Sequence[StatusChange]
+    frozen: Documents
+    reported: tuple[Mapping[str, date], date | None]
     scheduler: Sign | None
     steps: KnownSteps
     by_system: Mapping[str, SystemReport]
@@ -216,7 +222,9 @@ def gather(
     report = site_report(here, catalogue.runbooks.values(), snapshot, now)
     turns = _turns(catalogue, journal, environment, now)
     linked = {item.run_id for item in report.items if item.run_id} | {turn.run_id for turn in turns}
-    past = history(catalogue, journal.bulk(environment), snapshot, linked, now)
+    bulk = journal.bulk(environment)
+    past = history(catalogue, bulk, snapshot, linked, now)
+    frozen = Documents(next(iter(journal.events(FREEZING, f"reports/{environment}", limit=1)), None), bulk)
     metrics_of = {system.name: system.metrics for system in here}
     elsewhere = [_elsewhere(system, environment, now) for system in catalogue.systems.values() if system not in here]
     reports = {one.system: one for one in (*report.systems, *elsewhere)}
@@ -249,6 +257,8 @@ def gather(
         if catalogue.incidents
         else [],
         turns=turns,
+        frozen=frozen,
+        reported=(frozen.since, frozen.upto),
         scheduler=next((sign for sign in journal.signs(environment) if sign.role == SCHEDULER), None),
         by_system=reports,
         by_metric={item.slug: item for one in reports.values() for item in one.items if item.metric is not None},

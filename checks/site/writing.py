@@ -56,9 +56,9 @@ def evidence_page(digest: str, run_ids: Sequence[str], facts: Facts) -> bytes:
 
 def write_evidence(facts: Facts, to: Path) -> None:
     """Write ``evidence/<digest>.html`` for every run that a page may link to, and what else stands beside MkDocs' pages."""
-    for address, make in further.pages(facts):
-        (to / address).parent.mkdir(parents=True, exist_ok=True)
-        (to / address).write_bytes(make(facts))
+    for page in further.pages(facts):
+        (to / page.address).parent.mkdir(parents=True, exist_ok=True)
+        (to / page.address).write_bytes(page.make(facts))
     runs: dict[str, list[str]] = {}
     for run_id, run in facts.by_id.items():
         if run.evidence and facts.archive.holds(run.evidence):
@@ -196,9 +196,9 @@ class Writer:
 
         """
         found = list(further.pages(self._facts))
-        anew = [(address, make) for address, make in found if not self._reuse(address, "")]
-        for address, make in anew:
-            self._make(address, "", make)
+        anew = [page for page in found if not self._reuse(page.address, page.made_of)]
+        for page in anew:
+            self._make(page.address, page.made_of, page.make)
         runs, remade = self._runs()
         return len(found) + runs, len(anew) + remade
 

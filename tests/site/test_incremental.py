@@ -14,6 +14,7 @@ from checks.catalogue import Catalogue, load
 from checks.errors import DataError
 from checks.journal import Journal, open_journal
 from checks.model import Run, RunState, Status, Trigger
+from checks.respond import archive
 from checks.site import kept, sources
 from checks.site.publish import Published, publish
 from checks.site.shelf import Shelf
@@ -128,6 +129,10 @@ def many_runs(shop: Shop) -> None:
         record(shop.catalogue, shop.journal, at, {"latency": 100.0 + number}, run_id=f"01MANY{number:02d}")
 
 
+def frozen(shop: Shop) -> None:
+    assert archive.freeze(shop.catalogue, shop.journal, "staging", shop.now) > 0
+
+
 WHAT_HAPPENS: tuple[tuple[str, Callable[[Shop], object] | None, timedelta], ...] = (
     ("nothing", None, timedelta(seconds=30)),
     (
@@ -148,7 +153,9 @@ WHAT_HAPPENS: tuple[tuple[str, Callable[[Shop], object] | None, timedelta], ...]
     ("evidence is lost", evidence_gone, timedelta(minutes=1)),
     ("an hour passes, and results turn stale", None, timedelta(hours=1, minutes=5)),
     ("midnight passes", None, timedelta(hours=13)),
+    ("reports of what is over are written down", frozen, timedelta(minutes=1)),
     ("days pass", None, timedelta(days=40)),
+    ("more are written down", frozen, timedelta(minutes=1)),
     ("the clock is set back", None, timedelta(days=-40)),
 )
 

@@ -54,7 +54,7 @@ def test_51_many_results_and_many_systems(tmp_path: Path) -> None:
             for wanted in (("metrics", "shop"), ("runs", "shop/morning"), ("needs", "shop"))
         )
         home = "".join(str(fragment(facts, Page("index.html"), Place(kind))) for kind in ("needs", "systems"))
-        beside = {address: make(facts).decode() for address, make in further.pages(facts)}
+        beside = {page.address: page.make(facts).decode() for page in further.pages(facts)}
     assert len((table + history + needs).encode()) + AROUND < A_PAGE
     assert len(home.encode()) + AROUND < A_PAGE
     assert max(len(text.encode()) for text in beside.values()) < A_PAGE
