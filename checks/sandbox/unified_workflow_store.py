@@ -29,7 +29,7 @@ COMMISSION_BASIS_POINTS = 800
 """A finished workflow's commission: 8 % of its price, rounded half up to the cent."""
 RELEASES = ("1.9.0", "2.0.0")
 BASELINES = {"workflow-creation": 40.0, "customer-creation": 20.0, "session-duration": 1.0, "channel-subscriptions": 6.0}
-"""What the stand-in's team agreed as normal: workflows and customers created in a minute, seconds of a session, screens that listen."""
+"""What the stand-in's team agreed as normal: what is created in a minute, seconds of a session, screens that listen."""
 # What a query without its index does: it reads far more rows than it needs, here for half a second.
 _HEAVY = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000) SELECT count(*) FROM n"
 _HEAVY_SECONDS = 0.5
