@@ -8,6 +8,7 @@ import time
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from checks.catalogue.environment import Settled
@@ -203,7 +204,7 @@ async def _follow(request: Request, contexts: dict[str, ssl.SSLContext]) -> Answ
 async def _once(request: Request, url: httpx.URL, headers: Mapping[str, str], contexts: dict[str, ssl.SSLContext]) -> Answer:
     import httpx
 
-    verify: ssl.SSLContext | bool = False
+    verify = _unused()
     if url.scheme == "https":
         verify = contexts.setdefault("", contexts.get("") or _context(request.authority))
     trace = _Trace()
@@ -278,6 +279,12 @@ def unpacked(body: bytes, headers: Mapping[str, str]) -> bytes:
         if not unpacking.eof:
             raise Hopeless("the answer's compression is broken")
     return body
+
+
+@cache
+def _unused() -> ssl.SSLContext:
+    """What a client is given that will not encrypt; by itself, each would make one of its own."""
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 def _context(authority: str | None) -> ssl.SSLContext:

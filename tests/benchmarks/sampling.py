@@ -30,7 +30,7 @@ def measure(metrics: int, every: int, rounds: int) -> dict[str, Any]:
     for one in found:
         print(
             f"{metrics:,} HTTP probes every {every} s for {seconds} s: {one['taken']:,} samples, {one['gaps']} gaps, "
-            f"{one['cpu_percent_of_a_core']:.0f} % of a core, {one['cpu_ms_a_sample']:.1f} ms a sample, "
+            f"{one['cpu_percent_of_a_core']:.0f} % of a core, {one['cpu_ms_a_sample']:.1f} ms of the processor a sample, "
             f"latest {one['worst_lag_s']:.2f} s late, {one['threads']} threads, {one['memory_mb']:.0f} MB"
         )
     return {"metrics": metrics, "every_s": every, "rounds": found}
