@@ -162,6 +162,7 @@ events = sa.Table(
     sa.Column("digest", sa.String(64), nullable=False, server_default=sa.text("''")),  # of this event and the one before
     sa.Index("events_by_subject", "subject", "at"),
     sa.Index("events_by_time", "at", "id"),
+    sa.Index("events_by_kind", "kind", "id"),
 )
 
 # How many events there are, and the digest of the last one: where the chain ends.

@@ -81,6 +81,8 @@ _LONG = (
     f"{_MINUTES} INSERT INTO results (run_id, series, title, status, reason, judged_at, measured_at, value, unit, took, source,"
     " detail, warning, critical) SELECT 'r' || n, 1, 'Error rate', CASE n % 60 WHEN 3 THEN 'warning' ELSE 'ok' END, '',"
     " :now - n * 60000000, :now - n * 60000000, 0.4, '%', 0.1, '', '', '>= 1 %', '> 10 %' FROM m ORDER BY n DESC",
+    f"{_MINUTES} INSERT INTO events (kind, at, subject, actor, detail)"
+    " SELECT 'run-ended', :now - n * 60000000, 'r' || n, '', '{}' FROM m",
     f"{_MINUTES} INSERT INTO slots (environment, runbook, due_at, claimed_at, owner)"
     " SELECT 'sandbox', 'shop/book-' || n % 2, :now - n * 60000000, :now, '' FROM m",
 )
@@ -122,6 +124,8 @@ def _steps(folder: Path, minutes: int) -> dict[str, int]:
             "newest runs": lambda: journal.bulk("sandbox").latest_runs(["shop/book-0", "shop/book-1"], 20),
             "marks": lambda: journal.bulk("sandbox").marks(20),
             "seen": lambda: journal.bulk("sandbox").seen(hour),
+            "events": lambda: journal.events(kind="checklist-signed"),
+            "events of a run": lambda: journal.events(subject="r7"),
             "abandoned": lambda: journal.abandoned(NOW),
             "lapse": lambda: journal.lapse_slots(NOW),
         }

@@ -14,6 +14,7 @@ _Key = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 def upgrade() -> None:
     """Make room for seals, and seal what is there: nobody knows whether it is still what was written, but from now on they do."""
     op.add_column("events", sa.Column("digest", sa.String(64), nullable=False, server_default=sa.text("''")))
+    op.create_index("events_by_kind", "events", ["kind", "id"])
     op.add_column("results", sa.Column("seal", sa.BigInteger, nullable=False, server_default="0"))
     op.create_table(
         "heads",
