@@ -50,6 +50,7 @@ class Wellbeing(Service):
         self.cache = Cache()
         self.pool: Pool
         self.keys: Keys
+        self._upkeep: people.Upkeep
         self.project: Project
         self.load = Load()
         self.proxy = Proxy(folder / "proxy")
@@ -63,6 +64,7 @@ class Wellbeing(Service):
     def setup(self) -> None:
         """Make the tables, the keys, the repository, and fill the cache for the busiest users."""
         people.fill(self.database, self.random)
+        self._upkeep = people.Upkeep(self.database)
         self.keys = Keys(self.folder / "keys.json")
         self.project = Project(self.folder / "project", self.faults)
         self.release = str(self.project.deployed["commit"])
@@ -174,7 +176,7 @@ class Wellbeing(Service):
 
     def _each_second(self) -> None:
         self._remind()
-        people.upkeep(self.database, self.faults.on())
+        self._upkeep.work(self.faults.on())
         self.load.leak(wanted="leak" in self.faults)
         self._note_carried()
         self.keys.restore_old(wanted="old-key" in self.faults)

@@ -13,7 +13,6 @@ SESSIONS = 22_000
 
 _CLOSED_AT_ONCE = 100  # accounts
 _TRACE = 256 * 1024  # bytes, as many letters again in hexadecimal
-_TRACED = 100_000  # letters; no seal is as long
 _TABLES = """
 CREATE TABLE IF NOT EXISTS user (
   id INTEGER PRIMARY KEY, email TEXT NOT NULL UNIQUE, password TEXT NOT NULL, created_at TEXT NOT NULL,
@@ -44,6 +43,12 @@ _SWITCH_OFF = """
 UPDATE user_setting SET reminders = 0, switched_off_at = ?
 WHERE user_id IN (SELECT user_id FROM user_setting WHERE reminders = 1 LIMIT ?)
 """
+# What takes back what a fault did; half a megabyte of trace is longer than any seal.
+_MENDED = {
+    "accounts": "DELETE FROM closed_account;",
+    "reminders": "UPDATE user_setting SET reminders = 1, switched_off_at = NULL WHERE switched_off_at IS NOT NULL;",
+    "traces": "UPDATE focus_session SET sealed = substr(sealed, 1, 120) WHERE length(sealed) > 100000;",
+}
 _OPEN = "NOT EXISTS (SELECT 1 FROM closed_account WHERE user_id = user.id)"
 
 
@@ -99,19 +104,24 @@ def sign_up(database: Database) -> int:
     return number
 
 
-def upkeep(database: Database, faults: frozenset[str]) -> None:
-    """What jobs gone wrong do to rows each second, and what takes it back once they are mended."""
-    now = utc_text(datetime.now(UTC))
-    if "accounts" in faults:
-        database.run(_CLOSE, now, _CLOSED_AT_ONCE)
-    elif database.value("SELECT 1 FROM closed_account LIMIT 1"):
-        database.run("DELETE FROM closed_account")
-    if "reminders" in faults:
-        database.run(_SWITCH_OFF, now, 3 * _CLOSED_AT_ONCE)
-    elif database.value("SELECT 1 FROM user_setting WHERE switched_off_at IS NOT NULL LIMIT 1"):
-        database.run("UPDATE user_setting SET reminders = 1, switched_off_at = NULL WHERE switched_off_at IS NOT NULL")
-    if "traces" not in faults and database.value("SELECT 1 FROM focus_session WHERE length(sealed) > ? LIMIT 1", _TRACED):
-        database.run("UPDATE focus_session SET sealed = substr(sealed, 1, 120) WHERE length(sealed) > ?", _TRACED)
+class Upkeep:
+    """What jobs gone wrong do to rows each second, and what takes it back, once, when they are mended."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._left = set(_MENDED)  # an earlier start may have left each of them
+
+    def work(self, faults: frozenset[str]) -> None:
+        """Do a second's worth of what the faults do; mend what those have left that are over."""
+        now = utc_text(datetime.now(UTC))
+        if "accounts" in faults:
+            self._database.run(_CLOSE, now, _CLOSED_AT_ONCE)
+        if "reminders" in faults:
+            self._database.run(_SWITCH_OFF, now, 3 * _CLOSED_AT_ONCE)
+        self._left |= faults & _MENDED.keys()
+        for fault in self._left - faults:
+            self._database.script(_MENDED[fault])
+        self._left &= faults
 
 
 def activity(database: Database) -> dict[str, float | int]:
