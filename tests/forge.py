@@ -24,6 +24,7 @@ import signal
 import socket
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -37,6 +38,8 @@ PROOFBOOK = Path(sys.executable).with_name("proofbook")
 _LONGEST_MESSAGE = 1 << 17
 _MOST_DESCRIPTORS = 16
 _ASIDE = 200
+# The command as `tests.run.command` starts it, with the terminal that it is given as its own.
+_AT_A_TERMINAL = [sys.executable, "-m", "tests.run.command"]
 # A process that is to be loaded in another way is none for a forge.
 _OF_THE_INTERPRETER = ("PYTHON", "LC_", "LANG", "LD_")
 _SET_WHEN_FORKED = "PYTHONDONTWRITEBYTECODE"
@@ -169,6 +172,8 @@ def begin(controls: Mapping[Program, socket.socket] | None = None) -> None:
 def _program(argv: Sequence[str]) -> Program | None:
     if not _began:
         return None
+    if list(argv[:3]) == _AT_A_TERMINAL:
+        return Program.PROOFBOOK
     return next((one for one in Program if tuple(argv[: len(one.value)]) == one.value), None)
 
 
@@ -253,7 +258,7 @@ def _load(*names: str) -> None:
 
 def _load_command() -> Callable[[], object]:
     import checks
-    from checks.cli import main
+    from checks.cli import command
 
     theirs = ("checks.pytest_plugin", "checks.sandbox.", "checks.journal.migrations.", "checks.site.plugin", "checks.site.macros")
     ours = (module.name for module in pkgutil.walk_packages(checks.__path__, "checks."))
@@ -263,7 +268,15 @@ def _load_command() -> Callable[[], object]:
     )
     _load("dateutil.rrule", "httpx", "icalendar", "jupytext", "psutil", "pydantic.dataclasses", "tornado.web", "ulid")
     _load("rich.console", "rich.progress", "rich.table", "typer._adapters")
-    return main
+
+    def be() -> None:
+        if sys.argv[:3] == _AT_A_TERMINAL:
+            del sys.argv[1:3]
+            with suppress(OSError, ValueError):
+                fcntl.ioctl(sys.stdin.fileno(), termios.TIOCSCTTY, 0)
+        command()
+
+    return be
 
 
 def _load_zygote() -> Callable[[], object]:
