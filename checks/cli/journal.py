@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from checks.cli._shared import RootOption, root_of, say
+from checks.cli._shared import EnvironmentOption, RootOption, root_of, say
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -268,3 +268,45 @@ def _gone(done: Pruned, spared: Mapping[str, datetime], *, really: bool) -> str:
         f"kept for its open incident: {system}, since {since:%Y-%m-%d %H:%M} UTC" for system, since in sorted(spared.items())
     ]
     return "\n".join(lines)
+
+
+class What(Enum):
+    """What is exported of a metric."""
+
+    RESULTS = "results"
+    OBSERVATIONS = "observations"
+
+
+@app.command("export")
+def export(
+    metric: Annotated[str, typer.Argument(help="The metric (system/metric).")],
+    what: Annotated[
+        What, typer.Option("--what", "-w", help="How each value was judged, with the limits of then; or every value measured.")
+    ] = What.RESULTS,
+    days: Annotated[int, typer.Option("--days", "-d", min=1, help="How many days back.")] = 30,
+    environment: EnvironmentOption = None,
+    root: RootOption = None,
+) -> None:
+    """Print what the journal holds of a metric as CSV, the oldest first, for a spreadsheet or a program.
+
+    Figures stand as figures. A text that a spreadsheet would take for a formula begins with an apostrophe.
+
+    Example: `proofbook journal export shop/latency --days 7 > latency.csv`
+    """
+    import sys
+    from datetime import UTC, datetime, timedelta
+
+    from checks import catalogue
+    from checks.journal import open_journal
+    from checks.journal.sheets import OBSERVED, RESULTS, observed, results, to_csv
+
+    loaded = catalogue.load(root_of(root))
+    declared = loaded.metric(metric)
+    place, since = environment or loaded.settings.environment, datetime.now(UTC) - timedelta(days=days)
+    with open_journal(loaded.settings.journal, create=False) as journal:
+        if what is What.RESULTS:
+            text = to_csv(RESULTS, results(journal.bulk(place).judged(declared.slug, since)))
+        else:
+            text = to_csv(OBSERVED, observed(journal.bulk(place).values(declared.slug, since)))
+    sys.stdout.reconfigure(newline="")  # type: ignore[union-attr]  # each line ends as the standard says, on any system
+    sys.stdout.write(text)

@@ -134,6 +134,16 @@ def results_of(*run_ids: str) -> sa.Select[Any]:
     )
 
 
+def results_since(environment: str, system: str, metric: str, since: datetime) -> sa.Select[Any]:
+    """How one metric was judged since a moment, the oldest first."""
+    return (
+        sa.select(*RESULT_COLUMNS)
+        .select_from(t.results.join(t.series, t.series.c.id == t.results.c.series))
+        .where(*_named(environment, system, metric), t.results.c.judged_at >= since)
+        .order_by(t.results.c.judged_at, t.results.c.id)
+    )
+
+
 def newest(environment: str) -> sa.Select[Any]:
     """When each metric was last measured; ``NULL`` where it never was."""
     last = sa.select(sa.func.max(t.observations.c.ts)).where(t.observations.c.series == t.series.c.id).correlate(t.series)

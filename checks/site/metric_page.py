@@ -42,6 +42,8 @@ def metric_page(metric: Metric, catalogue: Catalogue) -> str:
     about = [path, live.block("metric", metric.slug), lead, _facts(metric, catalogue)]
     lines += ["", "<section data-search-exclude>", *about, "</section>"]
     lines += ["", f"## Over time {_UNSEARCHED}", "", live.block("plots", metric.slug)]
+    export = f"proofbook journal export {metric.slug} > {metric.name}.csv"
+    lines += ["", f'<p class="pb-soft">For a spreadsheet: <code>{letters(export)}</code></p>']
     lines += ["", f"## Limits {_UNSEARCHED}", "", *_limits(metric)]
     lines += ["", f"### As they changed {_UNSEARCHED}", "", live.block("limits-in-force", metric.slug)]
     lines += ["", f"## How it is measured {_UNSEARCHED}", "", *_measuring(metric, catalogue), ""]

@@ -16,6 +16,7 @@ from checks import catalogue
 from checks.errors import ProofbookError
 from checks.site import (
     coverage_page,
+    lost_page,
     macros,
     metric_page,
     navigation,
@@ -167,6 +168,10 @@ class ProofbookPlugin(BasePlugin[ProofbookConfig]):  # type: ignore[no-untyped-c
         if self._touched and (index := _index(config)) is not None:
             self._touched.indexed(page, index.entries)
         return context
+
+    def on_post_template(self, output: str, *, template_name: str, config: MkDocsConfig) -> str:
+        """Take our own page for what is not there, which needs no style that could not be found from where it is shown."""
+        return lost_page.page(config.site_name, config.site_url) if template_name == "404.html" else output
 
     @event_priority(100)  # before any other plugin changes what the theme has made
     def _rendered(self, /, output: str, *, page: Page, **_: Any) -> str:

@@ -15,7 +15,7 @@ from checks.catalogue import Catalogue, load
 from checks.errors import Busy, CatalogueErrors, DataError
 from checks.journal import Journal
 from checks.model import Status
-from checks.site import kept
+from checks.site import kept, lost_page
 from checks.site.macros import macros
 from checks.site.publish import Published, current, publish
 from tests.site.project import small_project
@@ -44,6 +44,16 @@ def test_a_publication_is_whole(published: Published) -> None:
     metric = status["systems"]["shop"]["metrics"]["shop/error-rate"]
     assert (metric["status"], metric["value"], metric["unit"], metric["critical"]) == ("critical", 12.4, "%", "> 10 %")
     assert status["systems"]["shop"]["metrics"]["shop/latency"]["value"] is None
+
+
+def test_what_is_not_there_is_told_at_any_depth(published: Published) -> None:
+    """The page for a wrong address needs nothing beside it, so that it looks the same below any path, and says where to start."""
+    text = (published.index.parent / "404.html").read_text()
+    assert re.findall(r'(?:href|src)="([^"]*)"', text) == ["/"]
+    assert not re.search(r"<(?:script|style|link)|style=", text)
+    assert 'name="color-scheme" content="light dark"' in text
+    assert 'href="/ops/runbooks/"' in lost_page.page("Shop & Co", "https://ops.example/ops/runbooks")
+    assert "Shop &amp; Co" in lost_page.page("Shop & Co", None)
 
 
 def test_each_figure_leads_to_its_cell(published: Published) -> None:
