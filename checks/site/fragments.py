@@ -134,6 +134,8 @@ def _templates() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        auto_reload=False,  # else each use of each looks whether its file has changed
+        cache_size=-1,
         finalize=_harmless,
     )
     environment.globals |= {

@@ -85,6 +85,7 @@ class Runs(Mapping[str, Run]):
         self.others = frozenset(others)
         self._bulk = bulk
         self._known: dict[str, Run] = {}
+        self._merged = 0
 
     def __getitem__(self, id: str) -> Run:  # noqa: A002 - the journal's word
         if id not in self._known:
@@ -101,8 +102,11 @@ class Runs(Mapping[str, Run]):
 
     def need(self, ids: Iterable[str]) -> None:
         """Read some runs now, in one question."""
-        self._known |= {run.id: run for slug in self._latest.loaded() for run in self._latest[slug]}
         missing = [id_ for id_ in ids if id_ and id_ not in self._known]
+        if missing and self._merged < len(loaded := self._latest.loaded()):
+            self._known |= {run.id: run for slug in loaded for run in self._latest[slug]}
+            self._merged = len(loaded)
+            missing = [id_ for id_ in missing if id_ not in self._known]
         if missing:
             self._known |= self._bulk.runs(missing)
 

@@ -20,6 +20,7 @@ from checks.site import exports, feeds, fill, fragments, further, manifest, own_
 from checks.site.kept import Stamp
 from checks.site.linking import link
 from checks.site.manifest import Manifest, Written
+from checks.site.sharing import shared
 from checks.site.watch import Tokens, watched, written
 
 if TYPE_CHECKING:
@@ -115,11 +116,22 @@ class Writer:
             if not self._reuse(address, file.digest):
                 anew.append((address, file))
         self._look_at(anew)
-        for address, file in anew:
-            content = (skeleton.site / address).read_bytes()
-            self._make(address, file.digest, partial(fill.fill_spots, content, file.spots, file.body, address))
+        # A connection to a server is not for two processes; to a file, each question has its own.
+        alone = not self._facts.catalogue.settings.journal.startswith("sqlite:")
+        made = shared(anew, partial(self._filled, skeleton), alone=alone)
+        for (address, file), (facts, paths, size, changed_ns) in zip(anew, made, strict=True):
+            self._wanted.add(address)
+            self.manifest.files[address] = Written(file.digest, facts, tuple(paths), Stamp(size, changed_ns))
         self.manifest.assets = sorted(address for address in skeleton.files if address.startswith(f"{own_files.FOLDER}/"))
         return count, len(anew)
+
+    def _filled(self, skeleton: Skeleton, page: tuple[str, KeptFile]) -> tuple[str, tuple[str, ...], int, int]:
+        """Fill and write a page; what is noted of it."""
+        address, file = page
+        content = (skeleton.site / address).read_bytes()
+        self._make(address, file.digest, partial(fill.fill_spots, content, file.spots, file.body, address))
+        made = self.manifest.files[address]
+        return made.facts, made.paths, made.stamp.size, made.stamp.changed_ns
 
     def evidence(self) -> tuple[int, int]:
         """Write ``evidence/<digest>.html`` for every run of the journal, and for every other one that a page links to.

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -15,7 +16,7 @@ from checks.errors import DataError
 from checks.journal import Journal, open_journal
 from checks.model import Run, RunState, Status, Trigger
 from checks.respond import archive
-from checks.site import kept, sources
+from checks.site import kept, sharing, sources
 from checks.site.publish import Published, publish
 from checks.site.shelf import Shelf
 from tests.shared import built_project
@@ -160,12 +161,19 @@ WHAT_HAPPENS: tuple[tuple[str, Callable[[Shop], object] | None, timedelta], ...]
 )
 
 
-def test_each_publication_is_what_a_clean_build_is(shop: Shop, tmp_path: Path) -> None:
-    """Whatever has happened since the last one, a publication has the very bytes that it has when all of it is made anew."""
+def test_each_publication_is_what_a_clean_build_is(shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever has happened since the last one, a publication has the very bytes that it has when all of it is made anew.
+
+    It is made by two processes, and the clean one by one of them.
+    """
+    monkeypatch.setattr(sharing, "_EACH", 1)
+    monkeypatch.setattr(threading, "active_count", lambda: 1)
     for step, (what, happens, after) in zip(count(), WHAT_HAPPENS, strict=False):
         if happens is not None:
             happens(shop)
+        monkeypatch.setattr(sharing, "_processors", lambda: 2)
         made = shop.publish(after)
+        monkeypatch.setattr(sharing, "_processors", lambda: 1)
         clean = tree(shop.clean(made.number, tmp_path / f"clean-{step}"))
         again = tree(made.folder)
         assert again.keys() == clean.keys(), what
