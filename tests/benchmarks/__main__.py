@@ -13,7 +13,7 @@ import argparse
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tests.benchmarks import fresh, history, judging, promises, run, sampling, site, soak
+from tests.benchmarks import fresh, history, judging, promises, run, sampling, scale, site, soak
 from tests.benchmarks.recording import Sheet, read
 
 SUBJECTS: dict[str, Callable[[Sheet, argparse.Namespace], None]] = {
@@ -22,6 +22,7 @@ SUBJECTS: dict[str, Callable[[Sheet, argparse.Namespace], None]] = {
     "judge": lambda sheet, options: sheet.keep(judging.measure(options.rounds)),
     "run": lambda sheet, options: run.measure(sheet, options.notebooks, options.rounds, options.growth),
     "sampling": lambda sheet, options: sheet.keep(sampling.measure(options.metrics, 30, min(3, options.rounds))),
+    "scale": lambda sheet, options: sheet.keep(scale.measure(options)),
     "soak": lambda sheet, options: sheet.keep(soak.measure(options.in_a_row)),
     "site": lambda sheet, options: sheet.keep(site.measure(options)),
 }

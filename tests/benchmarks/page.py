@@ -23,6 +23,7 @@ _TITLES = {
     "run": "Executing notebooks",
     "fresh": "Running again when little has changed",
     "site": "Publishing",
+    "scale": "Publishing a large house",
     "history": "History",
     "sampling": "Sampling",
     "judge": "Judging",

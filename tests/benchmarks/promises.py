@@ -9,6 +9,7 @@ from typing import Any
 from tests.benchmarks.fresh import CACHE
 from tests.benchmarks.peers import LOOP
 from tests.benchmarks.run import NBCLIENT
+from tests.benchmarks.site import SECTIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class Promise:
 _RUN, _AGAIN, _PAGES = ("run", "executing"), ("run", "again"), ("site", "thousand_pages", "ways")
 # Where it was measured by itself.
 _ELSEWHERE: dict[tuple[str, ...], tuple[str, ...]] = {_AGAIN: ("fresh", "again")}
-_STOCK, _MKDOCS = "stock ipykernel, by jupyter_client", "mkdocs build"
+_STOCK = "stock ipykernel, by jupyter_client"
 _NOTHING, _STAYS = "from nothing", "in a process that stays"
 
 PROMISES = (
@@ -46,9 +47,9 @@ PROMISES = (
     Promise(f"run again, one notebook changed, {_STAYS}", _AGAIN, "proofbook resident", CACHE, 4),
     Promise(f"run again, one notebook changed, {_NOTHING}", _AGAIN, "proofbook run", LOOP, 100),
     Promise(f"run again, one notebook changed, {_NOTHING}", _AGAIN, "proofbook run", CACHE, 4),
-    Promise("publish, figures of 25 pages changed", _PAGES, "publish, figures of 25", _MKDOCS, 100),
-    Promise("publish, figures of all changed", _PAGES, "publish, figures of all", _MKDOCS, 30),
-    Promise("publish, text of 25 pages changed", _PAGES, "publish, text of 25", _MKDOCS, 10),
+    Promise("publish, figures of 25 pages changed", _PAGES, "publish, figures of 25", SECTIONS, 100),
+    Promise("publish, figures of all changed", _PAGES, "publish, figures of all", SECTIONS, 30),
+    Promise("publish, text of 25 pages changed", _PAGES, "publish, text of 25", SECTIONS, 10),
 )
 
 

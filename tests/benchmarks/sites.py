@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import jinja2
 import sqlalchemy as sa
+from markupsafe import Markup
 
 from checks.catalogue import Catalogue
 from checks.journal import Journal
 from checks.journal import _tables as t
 from checks.journal._engine import writing
 from checks.model import Observation, Result, Run, RunState, Status, Trigger
+from checks.site import macros, metric_page, skeleton
 
 NOW = datetime(2026, 11, 2, 12, 0, tzinfo=UTC)
 ENVIRONMENT = "production"
@@ -32,6 +35,14 @@ plugins:
   - offline
   - macros
   - proofbook: {{environment: production, timezone: UTC}}
+"""
+_PLAIN = """\
+site_name: A thousand pages
+theme: {{name: material, font: false, features: [{features}]}}
+use_directory_urls: false
+markdown_extensions:
+  [admonition, attr_list, def_list, footnotes, md_in_html, tables, pymdownx.details, pymdownx.highlight, pymdownx.superfences]
+plugins: [search]
 """
 _SYSTEM = """\
 system: {system}
@@ -151,6 +162,37 @@ def write(root: Path, size: Size, features: str = "navigation.prune") -> Path:
         path.write_text(text, encoding="utf-8")
     (root / ".proofbook").mkdir(exist_ok=True)
     return root
+
+
+def plain(catalogue: Catalogue, to: Path, features: str) -> Path:
+    """Write the pages of a project as plain Markdown, as somebody would who has only MkDocs.
+
+    Args:
+        catalogue: of the project.
+        to: the folder, which is made.
+        features: ``sections`` or ``prune``; how Material shows the navigation.
+
+    """
+    templates, called = jinja2.Environment(autoescape=True), macros.macros(catalogue)
+    pages = {
+        path.relative_to(catalogue.root).as_posix(): templates.from_string(path.read_text(encoding="utf-8")).render(
+            {name: _safe(macro) for name, macro in called.items()}
+        )
+        for path in (catalogue.root / "docs").rglob("*.md")
+    }
+    pages |= {f"docs/{skeleton.page_of(book)}": skeleton.runbook_page(book, catalogue) for book in catalogue.runbooks.values()}
+    for system in catalogue.systems.values():
+        for metric in system.metrics.values():
+            pages[f"docs/{metric_page.page_of(metric)}"] = metric_page.metric_page(metric, catalogue)
+    pages["mkdocs.yml"] = _PLAIN.format(features=f"navigation.{features}")
+    for name, text in pages.items():
+        (to / name).parent.mkdir(parents=True, exist_ok=True)
+        (to / name).write_text(text, encoding="utf-8")
+    return to
+
+
+def _safe(macro: Callable[..., str]) -> Callable[..., Markup]:
+    return lambda *arguments: Markup(macro(*arguments))  # noqa: S704 - our own macros give HTML
 
 
 def remember(catalogue: Catalogue, journal: Journal, runs: int, results: int, *, evidence: bool = True) -> None:
