@@ -19,6 +19,7 @@ import json
 import os
 import pkgutil
 import random
+import runpy
 import select
 import signal
 import socket
@@ -40,6 +41,8 @@ _MOST_DESCRIPTORS = 16
 _ASIDE = 200
 # The command as `tests.run.command` starts it, with the terminal that it is given as its own.
 _AT_A_TERMINAL = [sys.executable, "-m", "tests.run.command"]
+# Of pytest only what our plugin loads is known before.
+_PYTEST = [sys.executable, "-m", "pytest"]
 # A process that is to be loaded in another way is none for a forge.
 _OF_THE_INTERPRETER = ("PYTHON", "LC_", "LANG", "LD_")
 _SET_WHEN_FORKED = "PYTHONDONTWRITEBYTECODE"
@@ -172,7 +175,7 @@ def begin(controls: Mapping[Program, socket.socket] | None = None) -> None:
 def _program(argv: Sequence[str]) -> Program | None:
     if not _began:
         return None
-    if list(argv[:3]) == _AT_A_TERMINAL:
+    if list(argv[:3]) in (_AT_A_TERMINAL, _PYTEST):
         return Program.PROOFBOOK
     return next((one for one in Program if tuple(argv[: len(one.value)]) == one.value), None)
 
@@ -274,7 +277,11 @@ def _load_command() -> Callable[[], object]:
             del sys.argv[1:3]
             with suppress(OSError, ValueError):
                 fcntl.ioctl(sys.stdin.fileno(), termios.TIOCSCTTY, 0)
-        command()
+        if sys.argv[:3] != _PYTEST:
+            command()
+        del sys.argv[1:3]
+        sys.path[0] = os.getcwd()  # noqa: PTH109 - as `python -m` has it
+        runpy.run_module("pytest", run_name="__main__", alter_sys=True)
 
     return be
 

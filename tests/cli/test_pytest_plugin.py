@@ -67,6 +67,8 @@ def gate(project: Project) -> Pytest:
     def call(*arguments: str, plugin: str = "--proofbook") -> subprocess.CompletedProcess[str]:
         known = {name: value for name, value in os.environ.items() if not name.startswith(("PROOFBOOK_", "PYTEST_"))}
         command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:xdist", *([plugin] if plugin else [])]
+        # Other plugins' modules have been loaded where it is forked from.
+        command += ["-W", "ignore:Module already imported:pytest.PytestAssertRewriteWarning"]
         return subprocess.run(
             [*command, *arguments, "notebooks/"],
             cwd=project.root,
@@ -79,6 +81,7 @@ def gate(project: Project) -> Pytest:
     return call
 
 
+@pytest.mark.usefixtures("installed")
 def test_a_step_is_a_test(project: Project, gate: Pytest) -> None:
     """A red step fails with its value beside its limit and its place in the file; what was not executed skips with the word."""
     project.write(STEPS.replace("parameters_rate", "12"))
