@@ -6,8 +6,10 @@ import json
 import math
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +19,26 @@ from hypothesis import strategies as st
 
 from checks.catalogue import load
 from checks.errors import DataError
-from checks.model import Alignment, Baseline, FixedBaseline, Metric, Series
+from checks.model import Alignment, Baseline, FixedBaseline, Metric, Series, System
 from checks.run import context
 from checks.run._decoding import decode
 
 ROOT = Path(__file__).parents[2]
-SYSTEMS = load(ROOT).systems
+NAMES = sorted(path.parent.name for path in ROOT.glob("docs/systems/*/system.yml"))
 moments = st.integers(0, 2**51).map(lambda micros: datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=micros))
 values = st.floats(allow_nan=False, allow_infinity=False)
+
+
+@cache
+def systems() -> Mapping[str, System]:
+    """The systems of this repository."""
+    return load(ROOT).systems
+
+
+@pytest.fixture(autouse=True, scope="module")
+def loaded() -> None:
+    """No single example of many is to pay for reading them."""
+    systems()
 
 
 def there_and_back(told: context.Context) -> context.Context:
@@ -32,11 +46,11 @@ def there_and_back(told: context.Context) -> context.Context:
     return decode(context.Context, json.loads(context.to_json(told)))
 
 
-@pytest.mark.parametrize("name", SYSTEMS)
+@pytest.mark.parametrize("name", NAMES)
 def test_every_system_of_ours_is_told_whole(name: str) -> None:
     """Limits, bands, baselines, conditions and probes arrive as the catalogue has them."""
     told = context.Context(
-        "01X", f"{name}/morning", SYSTEMS[name], "sandbox", {"hours": 24, "who": "ada", "share": 0.5, "dry": True}
+        "01X", f"{name}/morning", systems()[name], "sandbox", {"hours": 24, "who": "ada", "share": 0.5, "dry": True}
     )
     read = there_and_back(told)
     assert read.system.metrics == told.system.metrics
@@ -56,14 +70,14 @@ def test_history_and_baselines_are_told_exactly(
     if aligned:
         baseline = Baseline("p95", timedelta(days=28), timedelta(seconds=0.25), aligned=aligned, since="{released_at}")
     metric = Metric("shop", "it", "It", "%", {"kind": "notebook", "list": [1, {"a": None}]}, series=series, baseline=baseline)
-    system = replace(SYSTEMS["wellbeing"], metrics={"it": metric})
+    system = replace(systems()["wellbeing"], metrics={"it": metric})
     told = context.Context("01X", "shop/it", system, "sandbox", {}, {"it": tuple(history)})
     assert there_and_back(told) == told
 
 
 def _spoilt(change: str) -> str:
     document: dict[str, Any] = json.loads(
-        context.to_json(context.Context("01X", "wellbeing/morning", SYSTEMS["wellbeing"], "sandbox", {"hours": 24}))
+        context.to_json(context.Context("01X", "wellbeing/morning", systems()["wellbeing"], "sandbox", {"hours": 24}))
     )
     metric = next(iter(document["system"]["metrics"].values()))
     match change:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import pytest
+from jupytext.cli import jupytext
 from nbclient import NotebookClient
 
 from checks.catalogue import load
@@ -20,7 +19,6 @@ from checks.run.payload import MIME
 from tests.run.project import Project
 
 REPOSITORY = Path(__file__).parents[2]
-JUPYTEXT = Path(sys.executable).with_name("jupytext")
 CELLS = """\
 ```python
 from checks import check, settings
@@ -53,7 +51,7 @@ def project(project: Project) -> Project:
 
 
 def _sync(*paths: Path) -> None:
-    subprocess.run([JUPYTEXT, "--quiet", "--sync", *paths], check=True, capture_output=True, timeout=100)
+    assert jupytext(["--quiet", "--sync", *map(str, paths)]) == 0
 
 
 def _opened(project: Project, slug: str, monkeypatch: pytest.MonkeyPatch, **variables: str) -> Any:

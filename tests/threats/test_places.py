@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -41,11 +42,15 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     return shop
 
 
-def _call(shop: Shop, how: str, place: Path, *arguments: str) -> Ended:
-    place.mkdir(exist_ok=True)
+def _call(shop: Shop, how: str, places: Sequence[Path], *arguments: str) -> Ended:
+    before: list[str | Path] = ["unshare", "-m"]
+    for place in places:
+        place.mkdir(exist_ok=True)
+        before += ["sh", "-c", how, place]
+    temporary = next((place for place in places if place.name == "temporary"), "/tmp")
     ended = subprocess.run(
-        ["unshare", "-m", "sh", "-c", how, place, PROOFBOOK, *arguments, "--root", shop.root],
-        env={**shop.surroundings, "TMPDIR": "/tmp" if place.name != "temporary" else str(place)},
+        [*before, PROOFBOOK, *arguments, "--root", shop.root],
+        env={**shop.surroundings, "TMPDIR": str(temporary)},
         capture_output=True,
         text=True,
         timeout=110,
@@ -56,20 +61,20 @@ def _call(shop: Shop, how: str, place: Path, *arguments: str) -> Ended:
 
 @pytest.mark.parametrize("how", [READ_ONLY, FULL], ids=["read-only", "full"])
 @pytest.mark.parametrize(
-    ("place", "code", "said"),
+    ("places", "code", "said"),
     [
-        (".proofbook/evidence", 3, "the evidence cannot be kept"),
-        (".proofbook/inputs", 3, "the inputs cannot be kept"),
-        (".proofbook/partial", 0, ""),
-        ("temporary", 0, ""),
+        ([".proofbook/evidence"], 3, "the evidence cannot be kept"),
+        ([".proofbook/inputs"], 3, "the inputs cannot be kept"),
+        ([".proofbook/partial", "temporary"], 0, ""),
     ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
 )
-def test_15_a_run_says_which_place_takes_nothing(shop: Shop, how: str, place: str, code: int, said: str) -> None:
-    """A run whose evidence or inputs cannot be kept says so; without a safety copy, or in another room, it is ok."""
-    if place.endswith("inputs"):
+def test_15_a_run_says_which_place_takes_nothing(shop: Shop, how: str, places: list[str], code: int, said: str) -> None:
+    """A run whose evidence or inputs cannot be kept says so; without a safety copy, and in another room, it is ok."""
+    if places == [".proofbook/inputs"]:
         # What is there need not be written again.
         shop.project.write(f"{FINE}\n{os.urandom(4).hex()}\n")
-    ended = _call(shop, how, shop.root / place, "run", "shop/morning")
+    ended = _call(shop, how, [shop.root / place for place in places], "run", "shop/morning")
     assert ended.code == code, ended.said
     assert said in ended.said
     assert "Traceback" not in ended.err
@@ -81,10 +86,10 @@ def test_15_a_run_says_which_place_takes_nothing(shop: Shop, how: str, place: st
 
 def test_15_a_journal_that_takes_nothing_refuses_a_run(shop: Shop) -> None:
     """Where the journal cannot be written nothing is executed, the command says so, and what was there can still be read."""
-    ended = _call(shop, READ_ONLY, shop.root / ".proofbook", "run", "shop/morning")
+    ended = _call(shop, READ_ONLY, [shop.root / ".proofbook"], "run", "shop/morning")
     assert ended.code == 73, ended.said
     assert "Traceback" not in ended.err
-    read = _call(shop, READ_ONLY, shop.root / ".proofbook", "status")
+    read = _call(shop, READ_ONLY, [shop.root / ".proofbook"], "status")
     assert read.code in (0, 3), read.said
     assert "Traceback" not in read.err
 
@@ -92,7 +97,7 @@ def test_15_a_journal_that_takes_nothing_refuses_a_run(shop: Shop) -> None:
 def test_15_a_site_that_takes_nothing_stays(shop: Shop) -> None:
     """Where the site cannot be written, publishing fails with words, and readers go on reading what was there."""
     before = shop.page("status.json")
-    ended = _call(shop, READ_ONLY, shop.root / "public", "publish", "--no-run")
+    ended = _call(shop, READ_ONLY, [shop.root / "public"], "publish", "--no-run")
     assert ended.code == 73, ended.said
     assert "Traceback" not in ended.err
     assert shop.page("status.json") == before
