@@ -111,6 +111,26 @@ def resolve(name: NameArgument, note: NoteOption = "", root: RootOption = None) 
     _step("resolve", name, note, root)
 
 
+@app.command("draft")
+def draft(name: NameArgument, environment: EnvironmentOption = None, root: RootOption = None) -> None:
+    """Print the report of an incident as Markdown, with all that the journal knows of it; what only people know are named gaps.
+
+    It holds its times beside what is promised, which metrics turned when, what people said and operated, and links to evidence.
+    A system's own template is `docs/systems/<system>/incident-report.txt`.
+
+    Example: `proofbook incident draft 2024-11-02-the-api-answers-nobody > report.md`
+    """
+    from datetime import UTC, datetime
+
+    from checks import catalogue
+    from checks.journal import open_journal
+    from checks.respond import drafts
+
+    loaded = catalogue.load(root_of(root))
+    with open_journal(loaded.settings.journal) as journal:
+        print(drafts.draft(loaded, journal, name, environment or loaded.settings.environment, datetime.now(UTC)), end="")
+
+
 @app.command("list")
 def list_(
     all_: Annotated[bool, typer.Option("--all", "-a", help="Those that are resolved, too.")] = False,

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from checks.model import Runbook
     from checks.site.facts import Facts
 
-_KEPT_OUT = ("system.yml", "requirements.yml")
+_KEPT_OUT = ("system.yml", "requirements.yml", "incident-report.txt")
 
 
 class ProofbookConfig(Config):  # type: ignore[no-untyped-call]  # MkDocs has no types here
