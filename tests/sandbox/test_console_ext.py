@@ -96,6 +96,26 @@ def eventually(found: Callable[[], bool], within: float = 15.0) -> bool:
     return found()
 
 
+def walked(service: ConsoleExt, catalogue: Catalogue, folder: Path, name: str, parameters: dict[str, Any]) -> str:
+    """Run every cell of a procedure in order, those that change and destroy too; what it printed."""
+    runbook, system = catalogue.runbook(f"console-ext/{name}"), catalogue.system("console-ext")
+    settled = resolve(system, "sandbox", service.variables())
+    context.write(Context("drill", runbook.slug, system, "sandbox", parameters), folder / "context.json")
+    cells = [cell.source for cell in notebook.read(runbook).cells if cell.cell_type == "code"]
+    (folder / "walk.py").write_text("\n\n".join(cells), encoding="utf-8")
+    environment = {
+        **os.environ,
+        **service.variables(),
+        **{name.upper(): value for name, value in settled.values.items()},
+        context.VARIABLE: str(folder / "context.json"),
+    }
+    done = subprocess.run(
+        [sys.executable, str(folder / "walk.py")], env=environment, capture_output=True, text=True, check=False, timeout=90
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 def restore(releases: Releases, backups: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     tool = [sys.executable, str(releases.clone / "tools" / "restore.py"), "--backups", str(backups), *arguments]
     return subprocess.run(tool, capture_output=True, text=True, check=False, timeout=60)
@@ -143,25 +163,34 @@ def test_the_disaster_procedure_recovers_a_lost_database(service: ConsoleExt, ca
     before = ask(service, "/health")[1]["customers"]
     service.faults.add("database")
     assert eventually(lambda: ask(service, "/health")[0] == 503)
-    runbook = catalogue.runbook("console-ext/disaster-recovery")
-    settled = resolve(catalogue.system("console-ext"), "sandbox", service.variables())
-    context.write(Context("drill", runbook.slug, catalogue.system("console-ext"), "sandbox", {}), tmp_path / "context.json")
-    cells = [cell.source for cell in notebook.read(runbook).cells if cell.cell_type == "code"]
-    (tmp_path / "drill.py").write_text("\n\n".join(cells), encoding="utf-8")
-    environment = {
-        **os.environ,
-        **service.variables(),
-        **{name.upper(): value for name, value in settled.values.items()},
-        context.VARIABLE: str(tmp_path / "context.json"),
-    }
-    done = subprocess.run(
-        [sys.executable, str(tmp_path / "drill.py")], env=environment, capture_output=True, text=True, check=False, timeout=90
-    )
-    assert done.returncode == 0, done.stderr
-    assert "live database: can't be read" in done.stdout
+    assert "live database: can't be read" in walked(service, catalogue, tmp_path, "disaster-recovery", {})
     assert ask(service, "/health") == (200, {"status": "ok", "version": "2.3.0", "customers": before, "held": False})
     assert len(list(service.folder.glob("console-ext.replaced-*.db"))) == 1
     assert post(service) == 202
+
+
+@pytest.mark.slow
+def test_the_release_procedure_makes_a_whole_release(service: ConsoleExt, catalogue: Catalogue, tmp_path: Path) -> None:
+    """All its cells in order: the next patch is tagged, deployed after staging, approved, and back on develop."""
+    given = {"version": "next", "change": "Something small.", "reviewer": "Another Pair of Eyes <review@console-ext.invalid>"}
+    said = walked(service, catalogue, tmp_path, "release", given)
+    assert "highest tag 2.3.0; this would be 2.3.1" in said
+    assert eventually(lambda: ask(service, "/health")[1]["version"] == "2.3.1")
+    record = [json.loads(line) for line in service.releases.deployments.read_text(encoding="utf-8").splitlines()]
+    assert [(line["version"], line["environment"]) for line in record[-2:]] == [("2.3.1", "staging"), ("2.3.1", "production")]
+    assert service.releases.unfinished() is None
+    assert judged(service, catalogue, "develop-behind").status is Status.OK
+    assert "Something small." in (service.releases.clone / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_a_load_test_brings_a_backend_and_ends(service: ConsoleExt, catalogue: Catalogue, tmp_path: Path) -> None:
+    """All its cells in order: real requests in growing number, none failed, and a third backend at the end of it."""
+    said = walked(service, catalogue, tmp_path, "load-test", {"most": 60, "seconds": 3})
+    rows = [line.split() for line in said.splitlines() if re.fullmatch(r" +\d+ +\d+ +\d+ +\d+ +[\d.]+", line)]
+    assert len(rows) == 4, said
+    assert {row[2] for row in rows} == {"0"}
+    assert int(rows[-1][3]) > 2
 
 
 def test_a_notification_is_delivered_and_followed_by_its_id(service: ConsoleExt) -> None:
