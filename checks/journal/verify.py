@@ -151,7 +151,7 @@ def _chain(engine: sa.Engine, told: Verified, noted: Noted | None) -> dict[str, 
         if told.number == head[0] and row.digest != head[1]:
             told.found("the head of the chain", f"it names another event than the {told.number}th, which is event {row.id}")
     told.head = before
-    if told.number < head[0]:
+    if told.number < head[0] and before != head[1]:
         told.found("the end of the chain", f"{head[0] - told.number} of {head[0]} events were taken out after event {last}")
     if noted is not None and told.number < noted.number:
         told.found("the end of the chain", f"it had {noted.number} events when its head was noted, and has {told.number}")

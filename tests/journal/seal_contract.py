@@ -103,6 +103,12 @@ class SealContract:
         found = tampered(journal, statement).findings
         assert any(where in one.where and said in one.what for one in found), found
 
+    def test_what_is_broken_in_the_chain_is_told_once(self, journal: Journal) -> None:
+        """An event that was taken out is one finding, at the event behind it; what follows still fits."""
+        tell_a_story(journal)
+        (finding,) = tampered(journal, "DELETE FROM events WHERE id = 3").findings
+        assert finding.where.startswith("event 4")
+
     def test_a_run_that_was_taken_out_is_missed(self, journal: Journal) -> None:
         """A run that is gone with all it found is known by the event that noted its end."""
         tell_a_story(journal)
