@@ -31,7 +31,7 @@ FILES = (
     ),
     ("docs/", "you", "The pages that people write, and `systems/<system>/system.yml` with what is measured and its limits."),
     ("docs/systems/<system>/requirements.yml", "you", "The rows of the system's plan that metrics and runbooks fulfil."),
-    ("docs/systems/<system>/incident-report.txt", "you", "The plan's own template for `proofbook incident draft`, if it has one."),
+    ("docs/systems/<system>/incident-report.txt", "you", "The plan's own template for `proofbook incident draft`, if any."),
     ("docs/incidents/<incident>.md", "`proofbook incident`, and you", "What went wrong: its times, and what people learned."),
     ("docs/reference/*.schema.json", "`python -m checks.cli.reference`", "JSON Schemas, for editors."),
     ("notebooks/<system>/<runbook>.md", "you", "The runbooks, as Jupytext Markdown."),
