@@ -27,8 +27,8 @@ from tests.run.project import CHECK, Project
 
 _BATCH = 10
 _SETTLE_SECONDS = 5.0
-# This one, and the one that renews leases.
-_OWN_THREADS = 2
+# The one that renews leases lives as long as the journal is open.
+_OF_THE_JOURNAL = 1
 _MB = 1 << 20
 
 
@@ -53,11 +53,11 @@ class Use:
     server: int
 
 
-def use(*folders: Path) -> Use:
-    """What is used now; what lies in `folders` counts as left behind."""
+def use(*folders: Path, before: int) -> Use:
+    """What is used now; what lies in `folders` counts as left behind, and so many threads were there before anything began."""
     gc.collect()
     ends_at = time.monotonic() + _SETTLE_SECONDS
-    while threading.active_count() > _OWN_THREADS and time.monotonic() < ends_at:
+    while threading.active_count() > before + _OF_THE_JOURNAL and time.monotonic() < ends_at:
         # Threads of an executor end a moment after it has gone.
         time.sleep(0.05)
     me = psutil.Process()
@@ -105,6 +105,7 @@ def soak(folder: Path, runs: int, jobs: int = 2) -> Iterator[Use]:
         AssertionError: a run did not end as it must.
 
     """
+    threads = threading.active_count()
     project = Project(folder / "p")
     project.write(CHECK, "small")
     project.write("```bash\nsleep 60 & exit 3\n```\n", "fails")
@@ -127,7 +128,7 @@ def soak(folder: Path, runs: int, jobs: int = 2) -> Iterator[Use]:
             wanted = [RunState.FAILED if book.name == "fails" else RunState.FINISHED for book in books]
             assert states == wanted, [outcome.run.reason for outcome in outcomes]
             if (number + 1) % (runs // _BATCH // 10) == 0:
-                yield use(rooms, partial)
+                yield use(rooms, partial, before=threads)
 
 
 def measure(runs: int) -> dict[str, Any]:
