@@ -3,7 +3,7 @@
 Of the time of a short command most is Python loading modules, and the tests start hundreds: the command itself, the fork server
 of kernels, the builder of pages. What is forked here is a process of its own all the same, with its own streams, folder,
 environment, signals and exit status; only its modules come out of memory. What is about loading itself is told by a fixture,
-`installed`, to start what is installed; so does `tests/whole`.
+`installed`, to start what is installed; so are the tutorial's commands and the first publication of `tests/whole`.
 
 ``subprocess.Popen`` is told by `begin`, in the process of the tests and in each command that is forked. Each process of the
 tests has forges of its own, which are started when they are first needed and end with it.
