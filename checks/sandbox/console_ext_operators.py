@@ -19,7 +19,7 @@ from checks.sandbox.console_ext_store import Ledger
 from checks.sandbox.kit import Answer, Counted, Faults, HttpError, Request, Route
 
 _LOOK_EVERY = 0.005  # seconds between two looks of a profile
-_WAITING_IN = ("threading.py", "selectors.py", "socket.py", "queue.py", "socketserver.py")
+_WAITING_IN = ("threading.py", "selectors.py", "socket.py", "queue.py", "socketserver.py", "process.py")
 
 
 @dataclass
