@@ -22,31 +22,46 @@ def rebuild(connection: sa.Connection) -> None:
         connection.exec_driver_sql("SET LOCAL work_mem = '256MB'")
     for table in t.DERIVED:
         connection.execute(sa.delete(table))
-    for table, columns, rows, _ in _parts():
+    for table, columns, rows, *_ in _parts():
         connection.execute(sa.insert(table).from_select(columns, rows))
 
 
 def differing(engine: sa.Engine) -> Iterator[tuple[str, int]]:
     """The derived tables that are not what a rebuild would make of the facts, and in how many rows."""
-    for table, names, rows, which in _parts():
-        # Sums of the same numbers in another order differ in their last digits.
-        places = [place for place, name in enumerate(names) if name != "total"]
-        drawn = list(rows.subquery().c)
-        anew = sa.select(*(drawn[place] for place in places))
-        kept = sa.select(*(table.c[names[place]] for place in places)).where(which)
-        more, less = anew.except_(kept).subquery(), kept.except_(anew).subquery()
-        count = sa.select(sa.func.count())
-        number = sum(asked(engine, count.select_from(one))[0][0] for one in (more, less))
+    series = [key for (key,) in asked(engine, sa.select(t.series.c.id))]
+    for table, names, rows, which, by in _parts():
+        # The long ones series by series, so that no writer waits for all of it.
+        if by is None:
+            number = _differing(engine, table, names, rows, which)
+        else:
+            number = sum(
+                _differing(engine, table, names, rows.where(by == key), which & (table.c.series == key)) for key in series
+            )
         if number:
-            yield table.name, int(number)
+            yield table.name, number
 
 
-def _parts() -> Iterator[tuple[sa.Table, list[str], Any, sa.ColumnElement[bool]]]:
-    """Each derived table, its columns, the rows that belong there, and which of its rows those are."""
+def _differing(engine: sa.Engine, table: sa.Table, names: list[str], rows: Any, which: sa.ColumnElement[bool]) -> int:
+    # Sums of the same numbers in another order differ in their last digits.
+    places = [place for place, name in enumerate(names) if name != "total"]
+    drawn = list(rows.subquery().c)
+    anew = sa.select(*(drawn[place] for place in places))
+    kept = sa.select(*(table.c[names[place]] for place in places)).where(which)
+    count = sa.select(sa.func.count())
+    both = (anew.except_(kept).subquery(), kept.except_(anew).subquery())
+    return sum(int(asked(engine, count.select_from(one))[0][0]) for one in both)
+
+
+_Part = tuple[sa.Table, list[str], Any, sa.ColumnElement[bool], sa.Column[int] | None]
+
+
+def _parts() -> Iterator[_Part]:
+    """Each derived table, its columns, the rows that belong there, which of its rows those are, and how to ask for a series."""
     narrow, *wider = (width // t.MICROSECOND for width in t.WIDTHS)
-    yield t.stretches, [column.name for column in t.stretches.c], _stretches(narrow), t.stretches.c.width == narrow
-    for width in wider:
-        yield t.stretches, [column.name for column in t.stretches.c], _summed(narrow, width), t.stretches.c.width == width
+    names, width = [column.name for column in t.stretches.c], t.stretches.c.width
+    yield t.stretches, names, _stretches(narrow), width == narrow, t.observations.c.series
+    for wide in wider:
+        yield t.stretches, names, _summed(narrow, wide), width == wide, t.stretches.c.series
     for table, rows in (
         (t.unfinished_days, _unfinished()),
         (t.series_days, _days()),
@@ -54,7 +69,7 @@ def _parts() -> Iterator[tuple[sa.Table, list[str], Any, sa.ColumnElement[bool]]
         (t.limit_changes, _changes(t.results.c.warning, t.results.c.critical)),
         (t.latest, _latest()),
     ):
-        yield table, [column.name for column in table.c], rows, sa.true()
+        yield table, [column.name for column in table.c], rows, sa.true(), None
 
 
 def _micros(column: sa.Column[Any]) -> sa.ColumnElement[int]:
