@@ -128,7 +128,10 @@ class _Order:
         told = json.dumps([self.argv, self.cwd, self.env, self.passed, self.session]).encode()
         with theirs:
             socket.send_fds(_control(program), [told], [theirs.fileno(), *streams, *self.passed, *further])
-        return line, int.from_bytes(line.recv(4), "big")
+        forked = line.recv(4)
+        if not forked:
+            raise RuntimeError(f"the forge of {program.name} is gone; what it said stands above")
+        return line, int.from_bytes(forked, "big")
 
     def become(self, descriptors: Sequence[int]) -> None:
         """Let this process be it, but for what it does."""
