@@ -99,14 +99,15 @@ class Project:
 
     def _patch_or_take_back(self) -> None:
         """Tag a patch on main that the changelog knows nothing of, once, or remove that tag."""
-        if ("patch" in self._faults) == self._patched:
+        wanted = "patch" in self._faults
+        if wanted == self._patched:
             return
-        self._patched = "patch" in self._faults
         there = self._on_origin(f"refs/tags/{PATCH}")
-        if self._patched and not there:
+        if wanted and not there:
             self.repository.git("push", "--quiet", "origin", f"{self._on_origin('refs/heads/main')}:refs/tags/{PATCH}")
-        elif not self._patched and there:
+        elif not wanted and there:
             self.repository.git("push", "--quiet", "origin", f":refs/tags/{PATCH}")
+        self._patched = wanted
 
     def _on_origin(self, ref: str) -> str:
         """The commit that a ref of origin points at; empty where there is no such ref."""
@@ -123,16 +124,12 @@ class Project:
         pin = files.VULNERABLE_PIN if "vulnerable" in faults else files.SAFE_PIN
         pins = "".join(f"{pin if one == files.SAFE_PIN else one}\n" for one in files.PINS)
         wanted = {files.REQUIREMENTS: pins, files.REGRESSION_TEST: files.REGRESSION if "ci" in faults else None}
-        if (here / files.FAQ).exists():  # a release of before has none
-            old = files.faq(f"{datetime.now(UTC) - _FAQ_OF_LONG_AGO:%Y-%m-%d}")
-            wanted[files.FAQ] = old if "faq" in faults else git("show", f"{self._release_commit()}:{files.FAQ}") + "\n"
+        released = datetime.fromisoformat(self.released_at())
+        renewed = datetime.now(UTC) - _FAQ_OF_LONG_AGO if "faq" in faults else released
+        wanted[files.FAQ] = files.faq(f"{renewed:%Y-%m-%d}")
         there = {path: (here / path).read_text(encoding="utf-8") if (here / path).exists() else None for path in wanted}
         changes = {path: text for path, text in wanted.items() if there[path] != text}
         return self.repository.commit("Change " + ", ".join(changes), changes) if changes else ""
-
-    def _release_commit(self) -> str:
-        """The commit of the release, whether or not its tag was withdrawn on origin."""
-        return self.repository.git("log", "-1", "--format=%H", "--grep", f"^Release {RELEASE}$", "--all")
 
     def _run_workflows(self, head: str) -> None:
         with tempfile.TemporaryDirectory(prefix="ci-") as checkout:
