@@ -11,20 +11,21 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import fields
+from contextlib import suppress
+from dataclasses import dataclass, fields
 from datetime import date, datetime, timedelta
 from enum import Enum
 from functools import cache
 from pathlib import Path
 from threading import get_ident
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from checks import model
 from checks.catalogue.installed import versions
 
 _T = TypeVar("_T")
-_FORMAT = 1
+_FORMAT = 2
 _SETTLED_NS = 2_000_000_000
 """A file that was touched so shortly before it was read may have been touched again within its clock's tick."""
 _VALUES: dict[str, type[Any]] = {
@@ -66,6 +67,20 @@ _ENUMS: dict[str, type[Enum]] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Mended(Generic[_T]):
+    """How what was read of a file is made good when only a part has changed that next to nothing depends on.
+
+    Attributes:
+        part: gives the text of the part that nearly all depends on; ``None`` where it cannot be told.
+        mend: gives what would be read now of a value that was read when that part was the same.
+
+    """
+
+    part: Callable[[], str | None]
+    mend: Callable[[_T], _T]
+
+
 class Kept:
     """What was read of one project before.
 
@@ -81,7 +96,9 @@ class Kept:
         self._fresh: dict[str, list[Any]] = {}
         self._changed = False
 
-    def recall(self, name: str, files: Sequence[str], context: str, read: Callable[[], _T]) -> _T:
+    def recall(
+        self, name: str, files: Sequence[str], context: str, read: Callable[[], _T], mended: Mended[_T] | None = None
+    ) -> _T:
         """What some files were read as, where neither they nor `context` have changed; else what `read` makes of them now.
 
         Args:
@@ -89,6 +106,7 @@ class Kept:
             files: every file that it is read from.
             context: whatever else it depends on.
             read: reads them; what it raises passes through, and nothing is kept.
+            mended: how a change is made good without reading all of them, where that can be.
 
         """
         stamps = [_stamp(path) for path in files]
@@ -96,7 +114,7 @@ class Kept:
             known = self._same(self._known[name], files, stamps, context)
             value: _T = _decoded(known[3])
         except (KeyError, ValueError, TypeError, IndexError):
-            return self._anew(name, files, stamps, context, read)
+            return self._anew(name, files, stamps, context, read, mended)
         self._fresh[name] = known
         return value
 
@@ -111,14 +129,28 @@ class Kept:
         self._changed = True
         return [context, stamps, *known[2:]]
 
-    def _anew(self, name: str, files: Sequence[str], stamps: list[list[int]], context: str, read: Callable[[], _T]) -> _T:
+    def _anew(
+        self,
+        name: str,
+        files: Sequence[str],
+        stamps: list[list[int]],
+        context: str,
+        read: Callable[[], _T],
+        mended: Mended[_T] | None,
+    ) -> _T:
         digest = _digest(files)
-        value = read()
+        part = _summed(mended.part() if mended else None)
+        value: _T | None = None
+        with suppress(KeyError, ValueError, TypeError, IndexError):
+            known = self._known[name]
+            if mended and part and known[0] == context and known[4] == part:
+                value = mended.mend(_decoded(known[3]))
+        value = read() if value is None else value
         self._changed = True
         encoded = _encoded(value)
         # What would come back as anything else is read from its file each time.
         if repr(_decoded(json.loads(json.dumps(encoded)))) == repr(value) and [_stamp(path) for path in files] == stamps:
-            self._fresh[name] = [context, stamps, digest, encoded]
+            self._fresh[name] = [context, stamps, digest, encoded, part]
         return value
 
     def write(self) -> None:
@@ -145,6 +177,10 @@ def _opened(path: Path, key: str) -> tuple[dict[str, list[Any]], int]:
         return dict(kept["read"]), int(kept["at"])
     except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError):
         return {}, 0
+
+
+def _summed(text: str | None) -> str:
+    return "" if text is None else hashlib.sha256(text.encode()).hexdigest()
 
 
 def _stamp(path: str) -> list[int]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import TypeVar
 
-from checks.catalogue._kept import Kept
+from checks.catalogue import _front_matter
+from checks.catalogue._kept import Kept, Mended
 from checks.catalogue.settings import Settings, read_settings
 from checks.errors import CatalogueErrors, DataError
 from checks.model import ChecklistItem, Incident, Metric, Runbook, System
@@ -178,10 +181,32 @@ def _runbooks(root: Path, kept: Kept, errors: list[DataError], systems: Mapping[
         known = repr(tuple(system.environments)) if system else ""
         for path in _listed(folder, ".md"):
             read = partial(read_runbook, Path(path), root, systems)
-            recall = partial(kept.recall, path, [path], known, read) if system else read
+            recall = partial(kept.recall, path, [path], known, read, _below_front_matter(path)) if system else read
             for runbook in _attempt(errors, recall):
                 found[runbook.slug] = runbook
     return found
+
+
+def _below_front_matter(path: str) -> Mended[Runbook]:
+    """Of the text below its front matter, a runbook keeps nothing but the digest."""
+    # Read once, so that both speak of the same text.
+    texts: list[str] = []
+
+    def part() -> str | None:
+        with suppress(OSError, ValueError, DataError):
+            texts.append(_text_of(path))
+            return _front_matter.split(texts[-1], Path(path))[0]
+        return None
+
+    return Mended(part, lambda runbook: replace(runbook, digest=hashlib.sha256(texts[-1].encode()).hexdigest()))
+
+
+def _text_of(path: str) -> str:
+    """A runbook's text, where nothing is wrong with it; else a ValueError or a DataError, and reading it all will tell."""
+    text = Path(path).read_bytes().decode("utf-8")
+    if "\x00" in text:
+        raise ValueError("a NUL character")
+    return text.replace("\r\n", "\n")
 
 
 def _dangling(root: Path, systems: Mapping[str, System], runbooks: Mapping[str, Runbook]) -> Iterator[DataError]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from checks.catalogue import Catalogue, _files, installed, load
+from checks.catalogue import Catalogue, _files, installed, load, read_runbook
 from checks.errors import CatalogueErrors
 from tests.site.project import SYSTEM, small_project
 
@@ -74,6 +74,24 @@ def test_only_what_has_changed_is_parsed(root: Path, parsed: list[str]) -> None:
     assert critical is not None
     assert critical.text == "> 501 ms"
     assert parsed == ["system.yml"]
+
+
+def test_a_text_below_its_front_matter_is_not_parsed(root: Path, parsed: list[str]) -> None:
+    """Of a runbook whose text was edited nothing is parsed, and it is what reading it all would give; its front matter is."""
+    path = next((root / "notebooks").glob("*/*.md"))
+    slug, text = f"{path.parent.name}/{path.stem}", path.read_text()
+    for number in range(2):
+        _rewritten(path, f"{text}\nOne more line, the {number}th.\n")
+        edited = load(root).runbook(slug)
+        assert parsed == []
+        assert edited == read_runbook(path, root, load(root).systems)
+        parsed.clear()
+    _rewritten(path, text.replace("title: ", "title: Another ", 1))
+    assert load(root).runbook(slug).title.startswith("Another ")
+    assert parsed == [path.name]
+    _rewritten(path, "\ufeff" + text)
+    with pytest.raises(CatalogueErrors, match="byte order mark"):
+        load(root)
 
 
 def test_an_edit_within_one_tick_is_seen(root: Path) -> None:
