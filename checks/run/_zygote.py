@@ -132,10 +132,6 @@ class _Server:
                     self._end()
                     return None
                 orders = self._obey(said, descriptors)
-            elif wanting and not ready and not self.tidy:
-                # Where kernels come one after another, there is time for it, and each is the smaller for it.
-                self.tidy = True
-                _tidy_up()
             elif wanting and not ready:
                 orders = self._prepare()
             if orders is not None:
@@ -145,6 +141,8 @@ class _Server:
         order, rest = said[:1], said[1:]
         if order == b"s" and rest:
             self.stand_by = rest[0]
+            if self.stand_by and not self.tidy:
+                self._begin_anew(several=True)
         elif order == b"m":
             names = [name for name in GROUPS if name in rest.decode().split() and name not in self.groups]
             self.groups.update(names)
@@ -156,18 +154,26 @@ class _Server:
             self.used.update(names)
             if names:
                 use(names)
-                self._begin_anew()
+                self._begin_anew(several=True)
         elif order == b"k" and descriptors:
             with socket.socket(fileno=descriptors[0]) as line:
                 return self._assign(line)
         return None
 
-    def _begin_anew(self) -> None:
-        """Let kernels have what has just been loaded; those that stand by were forked without it."""
+    def _begin_anew(self, *, several: bool = False) -> None:
+        """Let kernels have what has just been loaded; those that stand by were forked without it.
+
+        Args:
+            several: whether there will be several kernels, each of which is the smaller for some effort now.
+
+        """
         for warden in list(self.wardens):
             self._dismiss(warden)
-        gc.freeze()
-        self.tidy = False
+        self.tidy = several
+        if several:
+            _tidy_up()
+        else:
+            gc.freeze()
 
     def _assign(self, line: socket.socket) -> socket.socket | None:
         """Give a line to a warden; a new one may be needed, and in that one this is its orders."""

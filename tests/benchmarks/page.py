@@ -30,6 +30,20 @@ _TITLES = {
     "soak": "A thousand runs in a row",
 }
 _ENOUGH_TO_DRAW = 3
+# What the names of figures leave out.
+_SAID = {
+    "executing": "A run of all notebooks",
+    "again": "One notebook changed, all run again",
+    "deciding_s": "Deciding what to run, seconds",
+    "one": "One light runbook, the whole command",
+    "kernel": "One kernel",
+    "ready": "until it is ready",
+    "gone": "until it is gone",
+    "memory_mb": "memory of all together, MB (PSS)",
+    "cell_ms": "one cell more, milliseconds",
+    "growth": "Seconds for each notebook, by how many there are",
+    "thousand_pages": "A thousand pages",
+}
 _INTRODUCTION = """---
 title: Performance
 render_macros: false
@@ -120,7 +134,7 @@ def _ways(ways: Mapping[str, Any]) -> str:
     head = f"| way | median | spread | compared with {first} |\n| --- | --- | --- | --- |\n"
     return head + "".join(
         f"| {name} | {_seconds(about['median_s'])} | ± {_seconds(about['spread_s'] / 2)} "
-        f"| {'—' if name == first else format(about['faster_than'][first], '.1f') + ' times'} |\n"
+        f"| {'—' if name == first else format(about['faster_than'][first], '.1f') + ' times as fast'} |\n"
         for name, about in ways.items()
     )
 
@@ -138,7 +152,7 @@ def _heading(path: tuple[str, ...]) -> str:
 
 
 def _words(name: str) -> str:
-    text = name.replace("_", " ")
+    text = ": ".join(_SAID.get(part, part.replace("_", " ")) for part in name.split(": "))
     return text[:1].upper() + text[1:]
 
 
