@@ -175,6 +175,7 @@ def prune(
     from checks.cli._moments import span
     from checks.journal import open_journal
     from checks.respond.login import login
+    from checks.run import inputs
     from checks.run.evidence import path_of
 
     catalogue, now = load(root_of(root)), datetime.now(UTC)
@@ -188,8 +189,9 @@ def prune(
     with open_journal(catalogue.settings.journal, create=False) as journal:
         if delete:
             done = journal.prune(before, spared, now, login())
-            for digest in done.evidence:
-                path_of(catalogue.settings.state, digest).unlink(missing_ok=True)
+            state = catalogue.settings.state
+            for path in (*(path_of(state, one) for one in done.evidence), *(inputs.path_of(state, one) for one in done.inputs)):
+                path.unlink(missing_ok=True)
         else:
             done = journal.would_prune(before, spared)
     print(_gone(done, spared, really=delete))

@@ -32,6 +32,7 @@ class Pruned:
         results: those of these runs, and those that were sampled between runs.
         kept: older runs that stay, because something still rests on them.
         evidence: digests of evidence that no run rests on any more.
+        inputs: digests of sources and systems that no run rests on any more.
 
     """
 
@@ -42,6 +43,7 @@ class Pruned:
     slots: int
     kept: int
     evidence: tuple[str, ...] = ()
+    inputs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +65,8 @@ def would_prune(engine: sa.Engine, before: datetime, spared: Mapping[str, dateti
         results += sum(_count(connection, t.results, which) for which in _sampled(plan))
         observations = sum(_count(connection, t.observations, which) for which in _observed(connection, plan))
         slots = _count(connection, t.slots, _done(before))
-        gone = _evidence(connection, plan.runs)
-    return Pruned(before, len(plan.runs), results, observations, slots, plan.kept, gone)
+        gone = _evidence(connection, plan.runs), _inputs(connection, plan.runs)
+    return Pruned(before, len(plan.runs), results, observations, slots, plan.kept, *gone)
 
 
 def prune(engine: sa.Engine, before: datetime, spared: Mapping[str, datetime], now: datetime, actor: str) -> Pruned:
@@ -85,7 +87,7 @@ def prune(engine: sa.Engine, before: datetime, spared: Mapping[str, datetime], n
             connection.exec_driver_sql("LOCK TABLE series, runs IN EXCLUSIVE MODE")
         plan = _plan(connection, before, spared)
         observed = list(_observed(connection, plan))
-        gone = _evidence(connection, plan.runs)
+        gone = _evidence(connection, plan.runs), _inputs(connection, plan.runs)
         # What points at results goes first, and is drawn anew in the end.
         for table in t.DERIVED:
             connection.execute(sa.delete(table))
@@ -99,7 +101,7 @@ def prune(engine: sa.Engine, before: datetime, spared: Mapping[str, datetime], n
             _delete(connection, t.seals, (t.seals.c.series == series) & (t.seals.c.start < t.to_micros(until)))
         slots = _delete(connection, t.slots, _done(before))
         rebuild(connection)
-        done = Pruned(before, len(plan.runs), results, observations, slots, plan.kept, gone)
+        done = Pruned(before, len(plan.runs), results, observations, slots, plan.kept, *gone)
         detail = {
             "before": before.isoformat(),
             "runs": done.runs,
@@ -178,6 +180,15 @@ def _evidence(connection: sa.Connection, going: Sequence[str]) -> tuple[str, ...
     gone, rest = set(going), t.run_ends.c
     told = connection.execute(sa.select(rest.run_id, rest.evidence).where(rest.evidence.is_not(None))).all()
     return tuple(sorted({one for run, one in told if run in gone} - {one for run, one in told if run not in gone}))
+
+
+def _inputs(connection: sa.Connection, going: Sequence[str]) -> tuple[str, ...]:
+    """The sources and systems that only runs which go rest on."""
+    gone, runs = set(going), t.runs.c
+    rest: dict[bool, set[str]] = {True: set(), False: set()}
+    for run, source, basis in connection.execute(sa.select(runs.id, runs.source, runs.basis)):
+        rest[run in gone] |= {source, str((basis or {}).get("system", ""))} - {""}
+    return tuple(sorted(rest[True] - rest[False]))
 
 
 def _count(connection: sa.Connection, table: sa.Table, which: sa.ColumnElement[bool]) -> int:

@@ -188,6 +188,7 @@ class SealContract:
             journal.record_samples("sandbox", [Sample(a_result("sampled", at=at + timedelta(minutes=m)), HOUR) for m in (1, 2)])
             assert journal.claim_slot("shop/morning", "sandbox", at, at, "x")
         keep(journal, a_result("old"), runbook="shop/other")
+        keep(journal, source="cd" * 32, basis={"system": "ef" * 32, "packages": "no input"})
         before, now = NOW + 30 * HOUR, NOW + 50 * HOUR
         asked = (journal.latest_results, journal.latest_runs, journal.status_since, journal.last_critical, journal.statuses_seen)
         said = [ask("sandbox") for ask in (*asked, journal.newest, journal.last_slots)]
@@ -195,13 +196,14 @@ class SealContract:
 
         would = journal.would_prune(before, {})
         assert [ask("sandbox") for ask in (*asked, journal.newest, journal.last_slots)] == said
-        assert len(journal.runs(limit=999)) == 49
+        assert len(journal.runs(limit=999)) == 50
         done = journal.prune(before, {}, now, "ada")
         assert done == would
+        assert done.inputs == ("cd" * 32, "ef" * 32)
         assert done.runs > 20
         assert done.observations > 50
         assert [ask("sandbox") for ask in (*asked, journal.newest, journal.last_slots)] == said
-        assert len(journal.runs(limit=999)) == 49 - done.runs
+        assert len(journal.runs(limit=999)) == 50 - done.runs
         assert len(journal.events(limit=999)) == events + 1
         assert journal.verify(None).findings == []
         assert journal.would_prune(before, {}).runs == 0
