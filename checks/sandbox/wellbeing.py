@@ -119,6 +119,7 @@ class Wellbeing(Service):
             "WELLBEING_SCRATCH": str(self.folder / "scratch"),
             "WELLBEING_PROXY": self.proxy.url,
             "WELLBEING_AUTHORITY": str(self.proxy.authority),
+            "WELLBEING_CI": f"{self.url}/ci",
             "WELLBEING_ORIGIN": str(self.project.origin),
             "WELLBEING_PACKAGE_INDEX": self.url,
         }
