@@ -3,7 +3,7 @@
 A thousand pages: a publication of which the figures of all pages or of twenty-five have changed, and one of which the text of
 twenty-five pages has. The peer is ``mkdocs build`` of the same pages as plain Markdown, with the theme Material, its search and
 sections in the navigation, as most sites of teams have them; beside it the same with the navigation pruned, and MkDocs with our
-own plugin. Ours is timed from inside, as a scheduler that stays calls it, and as a command beside that.
+own plugin. Ours is timed within a process that stays, and as a command that is started for it beside that.
 """
 
 from __future__ import annotations
@@ -41,22 +41,23 @@ class House:
     """A project that is measured and published again and again."""
 
     root: Path
-    journal: Journal
     catalogue: Catalogue
     now: datetime
     turn: int = 0
 
     def publish(self) -> Published:
         """The next publication."""
-        return publish(self.catalogue, self.journal, self.root / "public", self.now)
+        with self._journal() as journal:
+            return publish(self.catalogue, journal, self.root / "public", self.now)
 
     def ran(self, systems: int) -> None:
         """Let every runbook of so many systems run once, and measure all of its system's metrics."""
         self.turn += 1
         self.now += timedelta(seconds=20)
-        for name in list(self.catalogue.systems)[:systems]:
-            for book in self.catalogue.runbooks_of(name):
-                sites.run_once(self.catalogue, self.journal, book.slug, self.now, 100.0 + self.turn)
+        with self._journal() as journal:
+            for name in list(self.catalogue.systems)[:systems]:
+                for book in self.catalogue.runbooks_of(name):
+                    sites.run_once(self.catalogue, journal, book.slug, self.now, 100.0 + self.turn)
 
     def measured(self, systems: int) -> float:
         """Seconds of a publication after that; of one system's pages there are twenty-five."""
@@ -80,6 +81,9 @@ class House:
         """Seconds of the command, from its start to its end."""
         call = [str(PROGRAMS / "proofbook"), "publish", "--no-run", "--root", str(self.root)]
         return seconds(lambda: subprocess.run(call, check=True, capture_output=True))
+
+    def _journal(self) -> Journal:
+        return open_journal(self.catalogue.settings.journal)
 
     def _read_and_publish(self) -> None:
         self.catalogue = load(self.root)
@@ -119,9 +123,9 @@ def house(size: sites.Size, runs: int, results: int, *, evidence: bool = True) -
         print(f"{size.pages:,} pages, {runs:,} runs, {results:,} results", file=sys.stderr)
         with open_journal(catalogue.settings.journal) as journal:
             sites.remember(catalogue, journal, runs, results, evidence=evidence)
-            # What was read of files that were just written is looked at by its digest; of settled ones the times do.
-            time.sleep(2.1)
-            yield House(root, journal, load(root), sites.NOW)
+        # What was read of files that were just written is looked at by its digest; of settled ones the times do.
+        time.sleep(2.1)
+        yield House(root, load(root), sites.NOW)
 
 
 def seconds(work: Callable[[], object]) -> float:
