@@ -128,6 +128,8 @@ def test_a_first_journal_is_brought_up_to_date(url: str) -> None:
             )
         )
         connection.execute(sa.text("INSERT INTO observations VALUES (1, 5, 0.4, '%')"))
+        connection.execute(sa.text("INSERT INTO run_ends VALUES ('01', 'finished', 'ok', 6, '', NULL)"))
+        connection.execute(sa.text("INSERT INTO events VALUES (1, 'run-ended', 6, '01', 'ada', '{\"status\": \"ok\"}')"))
     engine.dispose()
     with open_journal(url, create=False) as journal:
         (result,) = journal.results("01")
@@ -136,6 +138,8 @@ def test_a_first_journal_is_brought_up_to_date(url: str) -> None:
         assert journal.status_since("sandbox") == {"shop/error-rate": result.judged_at}
         assert journal.tally("shop/error-rate", "sandbox", result.judged_at) == Tally(ok=1)
         (stretch,) = journal.stretches("sandbox", result.judged_at - timedelta(hours=1), timedelta(hours=1))["shop/error-rate"]
+        told = journal.verify(None)
+        assert (told.findings, told.number, told.unsealed) == ([], 1, 1)
     assert (stretch.mean, stretch.count) == (0.4, 1)
     assert result.observation is not None
     assert (result.observation.value, result.observation.samples) == (0.4, None)
