@@ -6,8 +6,11 @@ import ast
 import asyncio
 import json
 import signal
+import sys
+import threading
 import time
 from contextlib import suppress
+from importlib import import_module
 from queue import Empty
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +42,7 @@ _OUT_OF_TIME = 128 + signal.SIGXCPU
 _HEAR_SECONDS = 0.05
 # Tasks that have not ended by then are ended with their kernel, as daemon threads are.
 _TASKS_SECONDS = 1.0
+_READS_RESULTS = "checks.run._payload_models"
 _SETTLE = "__import__('json').dumps(__import__('checks.run.strict', fromlist=['settle']).settle())"
 
 
@@ -70,6 +74,9 @@ class DriveClient(PapermillNotebookClient):
 
         """
         self.reset_execution_trackers()
+        if _READS_RESULTS not in sys.modules:
+            # Until the kernel is there, this process has nothing else to do.
+            threading.Thread(target=import_module, args=(_READS_RESULTS,), name="load").start()
         try:
             self.start_new_kernel(env=dict(self.drive.room.variables), cwd=str(self.drive.room.work))
             self._get_ready()

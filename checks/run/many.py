@@ -8,7 +8,6 @@ import traceback
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from datetime import datetime
-from importlib import import_module
 
 from checks.errors import Refused
 from checks.model import Run, RunState, Step
@@ -106,8 +105,6 @@ def run_many(
                         continue
                     watcher.started(prepared.run)
                     under_way[pool.submit(_execute, prepared, clock, cancelled, watcher)] = (position, prepared)
-                # While the first ones are under way there is time to load what their ends will need.
-                import_module("checks.run._payload_models")
                 # The next ones are under way while the journal takes its time over the last.
                 finish()
                 # Woken now and then, because a wait without end would not let Ctrl-C through everywhere.
