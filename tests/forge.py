@@ -300,7 +300,10 @@ def _load_mkdocs() -> Callable[[], object]:
     from mkdocs import __main__ as program
 
     _load("checks.site.plugin", "checks.site.macros", "mkdocs.commands.build", "mkdocs.config.defaults", "mkdocs_macros.plugin")
-    _load("material.plugins.search.plugin", "material.plugins.offline.plugin", "material.extensions.emoji")
+    _load("material.plugins.search.plugin", "material.plugins.offline.plugin", "material.extensions.emoji", "material.templates")
+    _load("checks.catalogue._load", "jupytext", "markdown.extensions.codehilite", "markdown.extensions.extra")
+    _load("pygments.formatters.html", "pygments.lexers.python", "pygments.lexers.shell", "pygments.styles.default")
+    _load("pymdownx.superfences")
 
     def build() -> None:
         sys.argv[:4] = [str(program.__file__)]
