@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from checks.run import zygote
@@ -20,6 +22,8 @@ _COMMANDS = ("run",)
 _UNSURE = frozenset(("--due", "--replay", "--help", "-h"))
 _FRESH = "--fresh-enough"
 _MOST_SOURCES = 1000
+_NAME = re.compile(r"[a-z0-9-]+")
+_SLUG = re.compile(r"[a-z0-9-]+/[A-Za-z0-9._-]+")
 
 
 def begin(arguments: Sequence[str]) -> None:
@@ -33,10 +37,12 @@ def begin(arguments: Sequence[str]) -> None:
         return
     if os.environ.get(ORIGIN_VARIABLE, DEFAULT_ORIGIN.value) != Origin.FORK.value:
         return
-    root = _root(arguments)
-    sources = list(_sources(root, arguments[1:])) if root is not None else []
-    if sources:
-        zygote.warm_up(passed_on(), zygote.heavy_imports(sources))
+    # What is wrong with a folder or a file is for the command to tell.
+    with suppress(OSError):
+        root = _root(arguments)
+        sources = list(_sources(root, arguments[1:])) if root is not None else []
+        if sources:
+            zygote.warm_up(passed_on(), zygote.heavy_imports(sources))
 
 
 def _root(arguments: Sequence[str]) -> Path | None:
@@ -56,10 +62,12 @@ def _value_of(arguments: Sequence[str], option: str) -> str | None:
 def _sources(root: Path, arguments: Sequence[str]) -> Iterator[str]:
     """The texts of the runbooks that may be executed; with ``--fresh-enough``, of those that nobody has executed as they are."""
     folder = root / "notebooks"
-    if "--all" in arguments or "--system" in " ".join(arguments):
-        paths = sorted(folder.glob(f"{_value_of(arguments, '--system') or '*'}/*.md"))[:_MOST_SOURCES]
+    system = _value_of(arguments, "--system")
+    if "--all" in arguments or system:
+        names = [system] if system and _NAME.fullmatch(system) else [] if system else ["*"]
+        paths = sorted(path for name in names for path in folder.glob(f"{name}/*.md"))[:_MOST_SOURCES]
     else:
-        paths = [folder / f"{argument}.md" for argument in arguments if argument.count("/") == 1]
+        paths = [folder / f"{argument}.md" for argument in arguments if _SLUG.fullmatch(argument)]
     for path in paths:
         try:
             data = path.read_bytes()

@@ -22,7 +22,7 @@ from tests.benchmarks.recording import Sheet, seconds_of
 
 _JOBS = os.cpu_count() or 1
 _AT_ONCE = 4
-_FEW_ROUNDS = 2
+_FEW_ROUNDS = 3
 _AGAIN = "again: "
 NBCLIENT = f"nbclient async, {_AT_ONCE} at once"
 _STOCK = f"proofbook run, stock kernels, {_AT_ONCE} jobs"
@@ -36,7 +36,7 @@ def measure(sheet: Sheet, count: int, rounds: int, sizes: Sequence[int]) -> None
     Args:
         sheet: where the figures go.
         count: how many notebooks.
-        rounds: how often each way is taken; the one that nothing is promised of and nobody compares with, at most twice.
+        rounds: how often each way is taken; those that no promise is made against three times, to be done in half an hour.
         sizes: how many notebooks `proofbook run` executes at once where its growth is measured, in rising order.
 
     """
@@ -45,14 +45,17 @@ def measure(sheet: Sheet, count: int, rounds: int, sizes: Sequence[int]) -> None
         site = Path(folder) / "site"
         figures["kinds"] = laying.lay_out(site, count, url)
         again = fresh.Again(Path(folder), count, url)
+        ours: dict[str, Callable[[], float | None]] = {
+            f"proofbook run, {_AT_ONCE} jobs": partial(_proofbook, site, "fork"),
+            f"proofbook resident, {_AT_ONCE} jobs": partial(_resident, site),
+        }
         ways: dict[str, Callable[[], float | None]] = {
             LOOP: partial(papermill, site),
             f"papermill in a pool of {_JOBS} processes": partial(_peer, "papermill-pool", site, _JOBS),
             NBCLIENT: partial(_peer, "nbclient-async", site, _AT_ONCE),
             **({fresh.CACHE: partial(_peer, "jupyter-cache", site, _JOBS)} if find_spec("jupyter_cache") else {}),
             _STOCK: partial(_proofbook, site, "stock"),
-            f"proofbook run, {_AT_ONCE} jobs": partial(_proofbook, site, "fork"),
-            f"proofbook resident, {_AT_ONCE} jobs": partial(_resident, site),
+            **ours,
             **{_AGAIN + name: work for name, work in again.ways.items()},
         }
 
@@ -63,7 +66,9 @@ def measure(sheet: Sheet, count: int, rounds: int, sizes: Sequence[int]) -> None
             sheet.keep()
 
         repeated = {_AGAIN + name: times for name, times in seconds_of(figures, "again").items() if name != LOOP}
-        interleaved(ways, rounds, {_STOCK: _FEW_ROUNDS}, {**seconds_of(figures, "executing"), **repeated}, keep)
+        promised = (LOOP, NBCLIENT, *ours)
+        few = {name: _FEW_ROUNDS for name in ways if name not in promised and not name.startswith(_AGAIN)}
+        interleaved(ways, rounds, few, {**seconds_of(figures, "executing"), **repeated}, keep)
         figures["deciding_s"] = again.deciding()
     sheet.keep()
     show(f"{count} notebooks of 6 cells ({', half '.join(figures['kinds'])}) on {_JOBS} cores", figures["executing"])

@@ -31,6 +31,8 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[set[str]]:
         ("run --system=shop --fresh-enough", [{"pandas"}]),
         ("run shop/morning --fresh-enough", []),
         ("run --system bakery", []),
+        ("run --system /etc", []),
+        ("run --system=**", []),
         ("run --due", []),
         ("run shop/morning --help", []),
         ("run ../shop/morning", []),
