@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from checks.journal import _queries, _rows
 from checks.journal import _tables as t
 from checks.journal._derived import DAY
-from checks.journal._engine import asked
+from checks.journal._engine import asked, reading
 from checks.journal.facts import Counted, InForce, RunMark, Stretch
 from checks.model import Result, Run, RunState, Status
 
@@ -50,18 +50,21 @@ class Bulk:
         rows = self._all(_queries.counted(self._environment))
         return {row.runbook: Counted(int(row.number), int(row.ended), row.first) for row in rows}
 
-    def run_marks(self, runbook: str, after: tuple[datetime, str] | None) -> list[RunMark]:
-        """All runs of a runbook, the one that started first comes first.
+    def run_marks(self, after: Mapping[str, tuple[datetime, str] | None]) -> dict[str, list[RunMark]]:
+        """All runs of some runbooks, the one that started first comes first.
 
         Args:
-            runbook: its slug.
-            after: only those after this one: when it started, and its id.
+            after: by a runbook's slug, the run after which they are asked for, as when it started and its id; or ``None``.
 
         """
-        return [
-            RunMark(row.id, row.started_at, row.state.value if row.state else "", row.evidence or "")
-            for row in self._all(_queries.run_marks(self._environment, runbook, after))
-        ]
+        found = {}
+        with reading(self._engine) as connection:
+            for runbook, last in after.items():
+                rows = connection.execute(_queries.run_marks(self._environment, runbook, last))
+                found[runbook] = [
+                    RunMark(row.id, row.started_at, row.state.value if row.state else "", row.evidence or "") for row in rows
+                ]
+        return found
 
     def latest_runs(self, runbooks: Sequence[str], limit: int) -> dict[str, list[Run]]:
         """The runs of each runbook that started last, the newest first."""

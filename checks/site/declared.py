@@ -5,18 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from inspect import cleandoc
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
-from checks.catalogue import probe_kinds
 from checks.judge import format_value
 from checks.model import Against, Baseline, FixedBaseline, Limit, Metric, Operator, Runbook, Span
 from checks.site import words
 
 if TYPE_CHECKING:
     from checks.catalogue import Catalogue
+    from checks.catalogue.probe_kinds import Declaration
     from checks.model import System
 
 _SETTING = re.compile(r"\{([a-z_][a-z0-9_]*)\}")
@@ -27,8 +27,11 @@ _NAMES_ONLY = ("headers",)
 """Options whose values may be credentials; their names are shown."""
 
 
-def probe_classes() -> dict[str, type[probe_kinds.Declaration]]:
+@cache
+def probe_classes() -> dict[str, type[Declaration]]:
     """How each kind of probe is declared, by the kind's name."""
+    from checks.catalogue import probe_kinds
+
     union = get_args(probe_kinds.ProbeDeclaration)[0]
     return {get_args(kind.model_fields["kind"].annotation)[0]: kind for kind in get_args(union)}
 

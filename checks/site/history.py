@@ -110,9 +110,9 @@ class Runs(Mapping[str, Run]):
         if missing:
             self._known |= self._bulk.runs(missing)
 
-    def line(self, runbook: str, after: tuple[datetime, str] | None) -> list[RunMark]:
-        """Every run of a runbook, the earliest first; of those after one that is named by when it started and its id."""
-        return self._bulk.run_marks(runbook, after)
+    def lines(self, after: Mapping[str, tuple[datetime, str] | None]) -> dict[str, list[RunMark]]:
+        """Every run of some runbooks, the earliest first; of those after one that is named by when it started and its id."""
+        return self._bulk.run_marks(after)
 
     def versions(self) -> str:
         """What tells whether any of them is as it was."""

@@ -74,30 +74,46 @@ class Past:
         return cls(str(mark), str(first), tuple(Leaf(tuple((i, s, e) for i, s, e in runs), last) for last, runs in leaves))
 
 
-def past_of(facts: Facts, runbook: str, known: Past | None) -> Past:
-    """All runs of a runbook.
+def pasts_of(facts: Facts, known: Mapping[str, Past]) -> dict[str, Past]:
+    """All runs of every runbook, by its slug.
 
     Args:
         facts: where they are read from.
-        runbook: its slug.
-        known: what the publication before noted; its full pages are taken over where nothing has come to them since.
+        known: what the publication before noted; full pages are taken over where nothing has come to them since.
 
     """
+    marks = {slug: _mark(facts, slug) for slug in facts.catalogue.runbooks}
+    found = {slug: known[slug] for slug, mark in marks.items() if slug in known and known[slug].mark == mark}
+    full = {slug: _full(facts, slug, known.get(slug)) for slug, mark in marks.items() if mark and slug not in found}
+    fresh = facts.by_id.lines({slug: _after(leaves) for slug, leaves in full.items()})
+    late = [slug for slug, leaves in full.items() if leaves and not _all_of_them(facts, slug, leaves, fresh[slug])]
+    full |= dict.fromkeys(late, ())
+    fresh |= facts.by_id.lines(dict.fromkeys(late))
+    for slug, leaves in full.items():
+        found[slug] = Past(marks[slug], facts.counted[slug].first.isoformat(), (*leaves, *_leaves(fresh[slug])))
+    return {slug: found.get(slug) or Past("", "", ()) for slug in marks}
+
+
+def _mark(facts: Facts, runbook: str) -> str:
     counted = facts.counted.get(runbook)
-    if counted is None:
-        return Past("", "", ())
-    mark = hashlib.sha256(f"{counted} {facts.runs.version(runbook)}".encode()).hexdigest()[:16]
-    first = counted.first.isoformat()
-    if known is not None and known.mark == mark:
-        return known
-    full = known.leaves[:-1] if known is not None and known.first == first else ()
-    if full:
-        fresh = facts.by_id.line(runbook, (datetime.fromisoformat(full[-1].last), full[-1].runs[-1][0]))
-        count = sum(len(leaf.runs) for leaf in full) + len(fresh)
-        ended = sum(leaf.ended for leaf in full) + sum(1 for one in fresh if one.state)
-        if (count, ended) == (counted.count, counted.ended):
-            return Past(mark, first, (*full, *_leaves(fresh)))
-    return Past(mark, first, tuple(_leaves(facts.by_id.line(runbook, None))))
+    return hashlib.sha256(f"{counted} {facts.runs.version(runbook)}".encode()).hexdigest()[:16] if counted else ""
+
+
+def _full(facts: Facts, runbook: str, known: Past | None) -> tuple[Leaf, ...]:
+    """The pages that were full, where the first of all runs is still the one that it was."""
+    same = known is not None and known.first == facts.counted[runbook].first.isoformat()
+    return known.leaves[:-1] if known is not None and same else ()
+
+
+def _after(leaves: Sequence[Leaf]) -> tuple[datetime, str] | None:
+    return (datetime.fromisoformat(leaves[-1].last), leaves[-1].runs[-1][0]) if leaves else None
+
+
+def _all_of_them(facts: Facts, runbook: str, leaves: Sequence[Leaf], fresh: Sequence[RunMark]) -> bool:
+    counted = facts.counted[runbook]
+    count = sum(len(leaf.runs) for leaf in leaves) + len(fresh)
+    ended = sum(leaf.ended for leaf in leaves) + sum(1 for one in fresh if one.state)
+    return (count, ended) == (counted.count, counted.ended)
 
 
 def _leaves(runs: Sequence[RunMark]) -> Iterator[Leaf]:

@@ -93,8 +93,7 @@ class Writer:
         self.manifest.lasting = manifest.lasting_key_of(facts)
         lasting = before.folder is not None and before.manifest.lasting == self.manifest.lasting
         self._before_lasting = before if lasting else Before()
-        known = self._before_lasting.manifest.pasts
-        self.manifest.pasts = {slug: past.past_of(facts, slug, known.get(slug)) for slug in facts.catalogue.runbooks}
+        self.manifest.pasts = past.pasts_of(facts, self._before_lasting.manifest.pasts)
         self._made: set[str] = set()
         self._wanted: set[str] = set()
         self._reused = any(to.iterdir())
