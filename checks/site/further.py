@@ -88,10 +88,12 @@ def _shelf(facts: Facts, system: System, name: str, shelf: archives.Shelf, numbe
         (title, system.metrics.get(metric), [_cell(metric, now, last) for _, now, last in known["columns"]])
         for metric, title in known["metrics"]
     ]
+    silent = [title for title, _, cells in rows if not any(shown for shown, _, _ in cells)]
+    rows = [row for row in rows if row[0] not in silent]
     count = archives.numbers(facts, system.name)
     others = [(one, page.to(archives.address(system.name, name, shelf.key, one))) for one in range(1, count + 1) if count > 1]
     back = page.to(archives.address(system.name, name, older)) if older else ""
-    about = {**known, "rows": rows, "system": system, "number": number, "others": others, "older": back}
+    about = {**known, "rows": rows, "silent": silent, "system": system, "number": number, "others": others, "older": back}
     return fragments.whole_page("archive-page.html", facts, page, about)
 
 

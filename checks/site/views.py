@@ -26,6 +26,8 @@ BADNESS = (Status.CRITICAL, Status.UNKNOWN, Status.WARNING, Status.OK)
 
 _ALIKE = 2
 """More metrics than this with one trouble are told as one."""
+_TOLD = 5
+"""So many of them are named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +125,7 @@ class Need:
 
     Attributes:
         title: what it is: a metric, a runbook, or how many metrics share one trouble.
-        also: the titles of those metrics; empty where it is one.
+        also: the titles of the first of those metrics; empty where it is one.
         go: the runbook to follow; ``None`` where none is declared.
 
     """
@@ -159,11 +161,16 @@ def _need(facts: Facts, items: list[Item]) -> Need:
         item,
         badge(item),
         item.title if len(items) == 1 else f"{len(items)} metrics",
-        "" if len(items) == 1 else ", ".join(one.title for one in items),
+        "" if len(items) == 1 else _some(items),
         value_of(result),
         limit,
         facts.catalogue.runbooks.get(wanted or ""),
     )
+
+
+def _some(items: list[Item]) -> str:
+    titles = [one.title for one in items]
+    return ", ".join(titles[:_TOLD]) + (f" and {len(titles) - _TOLD} more" if len(titles) > _TOLD else "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -133,3 +133,29 @@ def _once_up(url: str) -> str:
             return answer.text
         time.sleep(0.2)
     raise AssertionError(f"nothing answered at {url}")
+
+
+def test_a_page_that_moved_is_found_and_a_publication_is_taken_back(project: Path) -> None:
+    """A page that is gone is told; named under redirects, its address leads on. --rollback shows the publication before again."""
+    faq = project / "docs/systems/shop/faq.md"
+    faq.write_text('# Questions\n\n{{ status("shop") }}\n')
+    index = project / "public/current/index.html"
+    assert proofbook("publish", "--no-run", root=project).returncode == 0
+    faq.rename(faq.with_name("answers.md"))
+    moved = proofbook("publish", "--no-run", root=project)
+    assert moved.returncode == 0, moved.stderr
+    assert "systems/shop/faq.html is gone" in moved.stderr
+    mkdocs = project / "mkdocs.yml"
+    redirects = 'redirects: {"systems/shop/faq.md": systems/shop/answers.md}'
+    mkdocs.write_text(mkdocs.read_text().replace("timezone: UTC}", f"timezone: UTC, {redirects}}}"))
+    led = proofbook("publish", "--no-run", root=project)
+    assert led.returncode == 0, led.stderr
+    left = (index.parent / "systems/shop/faq.html").read_text()
+    assert 'content="0; url=answers.html"' in left
+    assert "Publication 3" in index.read_text()
+    back = proofbook("publish", "--rollback", root=project)
+    assert (back.returncode, back.stdout.splitlines()) == (0, ["publication 2 is shown again", str(index)])
+    assert "Publication 2" in index.read_text()
+    assert not (index.parent / "systems/shop/faq.html").exists()
+    refused = proofbook("publish", "--rollback", "--no-run", root=project)
+    assert (refused.returncode, refused.stdout) == (64, "")
