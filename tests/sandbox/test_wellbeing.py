@@ -14,9 +14,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, ClassVar
 
+import psutil
 import pytest
 
-from checks.sandbox import wellbeing_files, wellbeing_parts, wellbeing_rows
+from checks.sandbox import wellbeing_files, wellbeing_operation, wellbeing_parts, wellbeing_rows
 from checks.sandbox.kit import RESTART_CODE, running
 from checks.sandbox.wellbeing import Wellbeing
 from tests.sandbox.support import ask, eventually
@@ -27,6 +28,14 @@ class Brisk(Wellbeing):
 
     burst: ClassVar[int] = 30
     rate: ClassVar[float] = 30.0
+
+
+@pytest.fixture(scope="module", autouse=True)
+def a_larger_process() -> Iterator[None]:
+    """The stand-in shares its process with the tests here, whose memory is counted as its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(wellbeing_operation, "_MEMORY_LIMIT", 200_000_000 + 2 * psutil.Process().memory_info().rss)
+        yield
 
 
 @pytest.fixture(scope="module")
