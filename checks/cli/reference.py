@@ -49,6 +49,11 @@ FILES = (
     (".proofbook/evidence/<aa>/<sha256>.ipynb", "every run", "Executed notebooks, each named by the SHA-256 of its bytes."),
     (".proofbook/key", "the first run", "What the digest of a run's settings is keyed with; it tells nothing of secrets."),
     (
+        ".proofbook/catalogue.json, .proofbook/steps.json",
+        "every command",
+        "What system.yml and runbooks were read as, so that only changed ones are parsed; safe to remove.",
+    ),
+    (
         ".proofbook/skeleton/",
         "`proofbook publish`",
         "The pages without their figures, as MkDocs built them last; safe to remove, and built again then.",
@@ -59,6 +64,11 @@ FILES = (
         "public/.notes/",
         "`proofbook publish`",
         "What each page was made of, so that the next publication writes only what differs.",
+    ),
+    (
+        "public/.spare-<n>/",
+        "`proofbook publish`",
+        "The publication that left last; the next one is made of its files. Readers never see it; safe to remove.",
     ),
     ("public/current", "`proofbook publish`", "A link to the publication that readers see; swapped in one step."),
     ("public/current/status.json", "`proofbook publish`", "Every system and metric, as `application/health+json`."),
