@@ -63,9 +63,10 @@ def _sources(root: Path, arguments: Sequence[str]) -> Iterator[str]:
     """The texts of the runbooks that may be executed; with ``--fresh-enough``, of those that nobody has executed as they are."""
     folder = root / "notebooks"
     system = _value_of(arguments, "--system")
+    if system and not _NAME.fullmatch(system):
+        return
     if "--all" in arguments or system:
-        names = [system] if system and _NAME.fullmatch(system) else [] if system else ["*"]
-        paths = sorted(path for name in names for path in folder.glob(f"{name}/*.md"))[:_MOST_SOURCES]
+        paths = sorted(folder.glob(f"{system or '*'}/*.md"))[:_MOST_SOURCES]
     else:
         paths = [folder / f"{argument}.md" for argument in arguments if _SLUG.fullmatch(argument)]
     for path in paths:
