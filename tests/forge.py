@@ -67,11 +67,12 @@ class Popen(subprocess.Popen[Any]):
     _line: socket.socket | None = None
 
     def _execute_child(self, args: Any, *given: Any) -> None:
-        # As in `subprocess`: executable, preexec_fn, close_fds, pass_fds, cwd, env, ...
+        # As in `subprocess`: executable, preexec_fn, close_fds, pass_fds, cwd, env, ..., and whose process it is to be.
         argv = [os.fspath(one) for one in args] if isinstance(args, list | tuple) else []
         program = _program(argv)
         env = dict(os.environ if given[5] is None else given[5])
-        if program is None or given[1] is not None or not _as_usual(env):
+        plain = given[1] is None and list(given[16:20]) == [None, None, None, -1] and given[21] == -1
+        if program is None or not plain or not _as_usual(env):
             super()._execute_child(args, *given)  # type: ignore[misc]  # not a public name
             return
         order = _Order(argv, os.fspath(given[4] or Path.cwd()), env, list(given[3]), bool(given[20]))
@@ -170,6 +171,8 @@ _began: dict[str, str] = {}
 
 def begin(controls: Mapping[Program, socket.socket] | None = None) -> None:
     """Let this process have forked what forges can fork, from now on."""
+    if sys.platform != "linux":
+        return
     _began.update(os.environ)
     _controls.update({(os.getpid(), program): control for program, control in (controls or {}).items()})
     vars(subprocess)["Popen"] = Popen
