@@ -19,6 +19,7 @@ from checks.sandbox.console_ext_store import Ledger
 from checks.sandbox.kit import Answer, Counted, Faults, HttpError, Request, Route
 
 _LOOK_EVERY = 0.005  # seconds between two looks of a profile
+_OWN = Path(__file__).parent
 _WAITING_IN = ("threading.py", "selectors.py", "socket.py", "queue.py", "socketserver.py", "process.py")
 
 
@@ -116,8 +117,9 @@ class Operators:
         while time.monotonic() < until:
             own = threading.get_ident()
             for thread, frame in sys._current_frames().items():
-                if thread != own and not frame.f_code.co_filename.endswith(_WAITING_IN):
-                    seen[_ours(frame)] += 1
+                waits = thread == own or frame.f_code.co_filename.endswith(_WAITING_IN)
+                if not waits and (function := _ours(frame)):
+                    seen[function] += 1
             looks += 1
             time.sleep(_LOOK_EVERY)
         functions = [{"function": name, "percent": round(100 * count / looks, 2)} for name, count in seen.most_common(10)]
@@ -129,9 +131,11 @@ class Operators:
 
 
 def _ours(frame: FrameType) -> str:
-    """The innermost function of the service on a stack; of one that has none, its top."""
+    """The innermost function of the service on a stack; empty for a thread that is none of its own."""
     inner: FrameType | None = frame
-    while inner is not None and "console_ext" not in inner.f_code.co_filename:
+    while inner is not None:
+        code = inner.f_code
+        if Path(code.co_filename).parent == _OWN:
+            return f"{Path(code.co_filename).stem}.{code.co_name}"
         inner = inner.f_back
-    code = (inner or frame).f_code
-    return f"{Path(code.co_filename).stem}.{code.co_name}"
+    return ""

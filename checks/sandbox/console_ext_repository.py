@@ -60,7 +60,7 @@ class Releases:
             **{f"GIT_{role}_NAME": _AUTHOR for role in ("AUTHOR", "COMMITTER")},
             **{f"GIT_{role}_EMAIL": _ADDRESS.rstrip(">") for role in ("AUTHOR", "COMMITTER")},
         }
-        if not (self.origin / "refs" / "heads" / "develop").exists() and not self._packed("develop"):
+        if not self.deployments.exists():
             for old in (self.origin, self.clone, self._work):  # of a stand-in that had no such history
                 shutil.rmtree(old, ignore_errors=True)
             history.create(folder, datetime.now(UTC), self._run)

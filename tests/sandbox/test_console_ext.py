@@ -14,6 +14,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,11 +24,11 @@ import pytest
 
 from checks.catalogue import Catalogue, load, notebook, resolve
 from checks.judge import judge
-from checks.model import Result, Status, StepClass, Trigger
+from checks.model import Result, Runbook, Status, StepClass, Trigger
 from checks.probes import measure
 from checks.run import context
 from checks.run.context import Context
-from checks.run.execution import execute, prepare
+from checks.run.execution import Outcome, execute, prepare
 from checks.sandbox.console_ext import ConsoleExt
 from checks.sandbox.console_ext_backups import Backups
 from checks.sandbox.console_ext_logs import RETENTION, LogStore
@@ -96,12 +97,14 @@ def eventually(found: Callable[[], bool], within: float = 15.0) -> bool:
     return found()
 
 
-def walked(service: ConsoleExt, catalogue: Catalogue, folder: Path, name: str, parameters: dict[str, Any]) -> str:
+def walked(
+    service: ConsoleExt, catalogue: Catalogue, folder: Path, name: str, parameters: dict[str, Any], last: int | None = None
+) -> str:
     """Run every cell of a procedure in order, those that change and destroy too; what it printed."""
     runbook, system = catalogue.runbook(f"console-ext/{name}"), catalogue.system("console-ext")
     settled = resolve(system, "sandbox", service.variables())
     context.write(Context("drill", runbook.slug, system, "sandbox", parameters), folder / "context.json")
-    cells = [cell.source for cell in notebook.read(runbook).cells if cell.cell_type == "code"]
+    cells = [cell.source for cell in notebook.read(runbook).cells if cell.cell_type == "code"][:last]
     (folder / "walk.py").write_text("\n\n".join(cells), encoding="utf-8")
     environment = {
         **os.environ,
@@ -147,10 +150,16 @@ def test_every_runbook_is_ok_on_a_healthy_stand_in(service: ConsoleExt, catalogu
     """Executed as `run --all` does, the runbooks finish ok and between them give each metric a result."""
     assert eventually(lambda: judged(service, catalogue, "correlation-followed").status is Status.OK)
     seen = set()
-    for runbook in catalogue.runbooks_of("console-ext"):
+
+    def executed(runbook: Runbook) -> Outcome:
         asked = {"environment": "sandbox", "variables": service.variables(), "parameters": {}}
         prepared = prepare(runbook, catalogue, trigger=Trigger.COMMAND, now=datetime.now(UTC), **asked)  # type: ignore[arg-type]
-        outcome = execute(prepared, clock=lambda: datetime.now(UTC))
+        return execute(prepared, clock=lambda: datetime.now(UTC))
+
+    runbooks = catalogue.runbooks_of("console-ext")
+    with ThreadPoolExecutor(3) as pool:
+        outcomes = list(pool.map(executed, runbooks))
+    for runbook, outcome in zip(runbooks, outcomes, strict=True):
         bad = [(result.metric, result.reason) for result in outcome.results if result.status is not Status.OK]
         assert (runbook.name, outcome.run.status, outcome.run.reason, bad) == (runbook.name, Status.OK, "", [])
         seen |= {result.metric for result in outcome.results}
@@ -185,8 +194,8 @@ def test_the_release_procedure_makes_a_whole_release(service: ConsoleExt, catalo
 
 @pytest.mark.slow
 def test_a_load_test_brings_a_backend_and_ends(service: ConsoleExt, catalogue: Catalogue, tmp_path: Path) -> None:
-    """All its cells in order: real requests in growing number, none failed, and a third backend at the end of it."""
-    said = walked(service, catalogue, tmp_path, "load-test", {"most": 60, "seconds": 3})
+    """All its cells but the last, which waits: real requests in growing number, none failed, and a third backend at the end."""
+    said = walked(service, catalogue, tmp_path, "load-test", {"most": 100, "seconds": 1}, last=-1)
     rows = [line.split() for line in said.splitlines() if re.fullmatch(r" +\d+ +\d+ +\d+ +\d+ +[\d.]+", line)]
     assert len(rows) == 4, said
     assert {row[2] for row in rows} == {"0"}
