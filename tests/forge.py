@@ -136,8 +136,6 @@ class _Order:
 
     def become(self, descriptors: Sequence[int]) -> None:
         """Let this process be it, but for what it does."""
-        if self.session:
-            os.setsid()
         # First out of the way of the numbers that they are to have.
         aside = [fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _ASIDE) for descriptor in descriptors]
         for descriptor in descriptors:
@@ -238,17 +236,26 @@ def _serve(control: socket.socket) -> tuple[_Order, list[int]] | None:
             said, descriptors, _, _ = socket.recv_fds(control, _LONGEST_MESSAGE, _MOST_DESCRIPTORS)
             if not said:
                 return None
-            line = socket.socket(fileno=descriptors.pop(0))
+            line, order = socket.socket(fileno=descriptors.pop(0)), _Order(*json.loads(said))
+            reading, writing = os.pipe()
             if (pid := os.fork()) == 0:
+                if order.session:
+                    os.setsid()
                 for inherited in (control, line, *(other for _, other in lines.values())):
                     inherited.close()
-                for number in lines:
+                for number in (reading, writing, *lines):
                     os.close(number)
-                return _Order(*json.loads(said)), descriptors
+                return order, descriptors
+            os.close(writing)
+            # It leads its session before anybody hears of it.
+            os.read(reading, 1)
+            os.close(reading)
             for number in descriptors:
                 os.close(number)
             lines[os.pidfd_open(pid)] = (pid, line)
-            line.send(pid.to_bytes(4, "big"), socket.MSG_NOSIGNAL)
+            # Whoever asked may have been killed meanwhile.
+            with suppress(OSError):
+                line.send(pid.to_bytes(4, "big"), socket.MSG_NOSIGNAL)
 
 
 def _bury(descriptor: int, pid: int, line: socket.socket) -> None:

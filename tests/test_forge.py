@@ -36,7 +36,7 @@ def test_a_forked_command_says_what_the_installed_one_says(
 def test_a_forked_command_is_signalled_like_any(tmp_path: Path) -> None:
     """A signal reaches it and nobody else, and how it ended is known."""
     (tmp_path / "mkdocs.yml").write_text("site_name: Shop\n")
-    command = [forge.PROOFBOOK, "schedule", "run"]
+    command = [str(forge.PROOFBOOK), "schedule", "run"]
     with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.DEVNULL) as process:
         process.send_signal(signal.SIGKILL)
         assert process.wait(10) == -signal.SIGKILL
