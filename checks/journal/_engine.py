@@ -20,6 +20,8 @@ BUSY_TIMEOUT = 30.0
 
 _WRITES = "proofbook_writes"
 
+_CACHE_KB = 32_768
+
 _IDLE_SECONDS = 1.0
 """After how long a connection is asked whether it still stands, before it is used again."""
 
@@ -82,6 +84,8 @@ def _sqlite(url: sa.URL) -> sa.Engine:
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA journal_mode = DELETE")  # WAL of SQLite before 3.51.3 can lose a commit at a checkpoint
         connection.execute("PRAGMA synchronous = FULL")
+        # A run of some hundred results touches more pages than the usual 2 MB hold; what does not fit is synced twice.
+        connection.execute(f"PRAGMA cache_size = -{_CACHE_KB}")
 
     @sa.event.listens_for(engine, "begin")
     def _begin(connection: sa.Connection) -> None:

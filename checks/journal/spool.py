@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -102,9 +103,12 @@ def flush(journal: Keeper, state: Path, now: datetime) -> Flushed:
     """
     written, refused, unread = [], [], []
     for path in waiting(state):
-        told = _read(path)
+        try:
+            told = _read(path)
+        except FileNotFoundError:
+            continue  # another command has written it meanwhile
         if told is None:
-            path.replace(path.with_suffix(".unread"))
+            _put_aside(path)
             unread.append(path.name)
             continue
         run, results = told
@@ -114,7 +118,7 @@ def flush(journal: Keeper, state: Path, now: datetime) -> Flushed:
         except Refused as error:
             there = journal.run(run.id)
             if there is None:  # another journal than the one that its run began in
-                path.replace(path.with_suffix(".unread"))
+                _put_aside(path)
                 unread.append(path.name)
                 continue
             if (there.state, there.ended_at, there.evidence) == (run.state, run.ended_at, run.evidence):
@@ -130,9 +134,16 @@ def flush(journal: Keeper, state: Path, now: datetime) -> Flushed:
 def _read(path: Path) -> Told | None:
     try:
         told: Told = _adapter().validate_python(json.loads(path.read_bytes()))
+    except FileNotFoundError:
+        raise
     except (OSError, ValueError):
         return None
     return told
+
+
+def _put_aside(path: Path) -> None:
+    with suppress(FileNotFoundError):
+        path.replace(path.with_suffix(".unread"))
 
 
 @cache

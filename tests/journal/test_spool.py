@@ -70,6 +70,17 @@ def test_many_who_write_them_write_them_once(journal: Journal, url: str, tmp_pat
     assert spool.waiting(tmp_path) == []
 
 
+def test_a_file_that_goes_while_it_is_looked_at_stops_nobody(
+    journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where another command has written an end between the listing and the reading, there is nothing left to do."""
+    run = ended(_started(journal))
+    path = spool.keep(tmp_path, run, [])
+    path.unlink()
+    monkeypatch.setattr(spool, "waiting", lambda _: [path])
+    assert spool.flush(journal, tmp_path, LATER) == spool.Flushed()
+
+
 def test_an_end_that_was_taken_after_all_is_not_written_again(journal: Journal, tmp_path: Path) -> None:
     """Where the journal had the end already and only its answer was lost, nothing is added, and nothing is said to be late."""
     run = ended(_started(journal))
