@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -36,7 +37,9 @@ class Pipeline:
         self.folder = folder
         self._packages = packages
         self._faults = faults
-        folder.mkdir(parents=True, exist_ok=True)
+        self._scratch = folder / ".scratch"
+        shutil.rmtree(self._scratch, ignore_errors=True)  # of a run that its process did not live to end
+        self._scratch.mkdir(parents=True)
 
     def look(self) -> None:
         """Run the pipeline where there is a commit that was not tried, or the last scan is some minutes old."""
@@ -50,7 +53,7 @@ class Pipeline:
             self._run(commit, now)
 
     def _run(self, commit: str, now: datetime) -> None:
-        with tempfile.TemporaryDirectory(prefix="pipeline-") as scratch:
+        with tempfile.TemporaryDirectory(dir=self._scratch) as scratch:
             packed = subprocess.run(
                 ["git", "archive", "--format=tar", commit], cwd=self._releases.origin, capture_output=True, check=True, timeout=30
             )

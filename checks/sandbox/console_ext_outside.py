@@ -92,6 +92,7 @@ class Outside:
         if self._mail:
             self._mail.shutdown()
             self._mail.server_close()
+        self._database.close()
 
     # Alerts ----------------------------------------------------------------------------------------------------------
 
