@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from checks.model import Maintenance, Runbook, System
     from checks.site.facts import Facts
 
+_ON_A_PAGE = 350
+"""About how many entries of each kind a page of a calendar has at the most."""
 _SINGLY = 4
 """A runbook that is due more often than this in a day is told once a day."""
 
@@ -64,6 +66,27 @@ def days(facts: Facts, ahead: timedelta) -> dict[date, list[Entry]]:
         # What is late is due now.
         found.setdefault(max(entry.at, facts.now).astimezone(facts.zone).date(), []).append(entry)
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class DayOf:
+    """What stands below a day: the first entries, and how many are left to the subscribed calendar."""
+
+    entries: list[Entry]
+    left: int
+
+
+def shown(facts: Facts, ahead: timedelta) -> dict[date, DayOf]:
+    """The days as a page shows them: of a very large house the first entries of each day, of people and of machines."""
+    found = days(facts, ahead)
+    each = max(4, _ON_A_PAGE // max(1, len(found)))
+    short = {}
+    for day, some in found.items():
+        people = [entry for entry in some if entry.who is Who.PERSON][:each]
+        machines = [entry for entry in some if entry.who is Who.MACHINE][:each]
+        kept = sorted([*people, *machines], key=lambda entry: (entry.at, entry.system, entry.title))
+        short[day] = DayOf(kept, len(some) - len(kept))
+    return short
 
 
 def duties(facts: Facts, ahead: timedelta) -> list[Entry]:

@@ -264,7 +264,7 @@ def _tick(facts: Facts, argument: str) -> dict[str, Any]:
 def _calendar(facts: Facts, argument: str) -> dict[str, Any]:
     ahead = timedelta(days=int(argument))
     return {
-        "days": agenda.days(facts, ahead),
+        "days": agenda.shown(facts, ahead),
         "ahead": ahead,
         "unsigned": agenda.unsigned(facts),
         "item_address": checklists.address_of,

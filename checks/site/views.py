@@ -26,6 +26,8 @@ BADNESS = (Status.CRITICAL, Status.UNKNOWN, Status.WARNING, Status.OK)
 
 _ALIKE = 2
 """More metrics than this with one trouble are told as one."""
+_MOST_RESULTS = 80
+"""Results of one step on a page."""
 _TOLD = 5
 """So many of them are named."""
 
@@ -274,6 +276,13 @@ class StepView:
     said: str
     rows: tuple[tuple[Result, Badge], ...] = ()
     outputs: tuple[tuple[int, Output], ...] = ()
+
+    @property
+    def first(self) -> tuple[tuple[Result, Badge], ...]:
+        """The results that a page shows: all, or of very many those that are wrong first."""
+        if len(self.rows) <= _MOST_RESULTS:
+            return self.rows
+        return tuple(sorted(self.rows, key=lambda row: row[1].label == "ok"))[:_MOST_RESULTS]
 
     @property
     def lines(self) -> int:

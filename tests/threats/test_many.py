@@ -73,3 +73,24 @@ def test_51_many_results_and_many_systems(tmp_path: Path) -> None:
     for address, text in beside.items():
         around = {normpath(f"{dirname(address)}/{link}") for link in re.findall(r'href="(\w+-\d+\.html)"', text)}
         assert around <= beside.keys(), address
+
+
+def test_51_very_many_runbooks(tmp_path: Path) -> None:
+    """Hundreds of runbooks with schedules make small pages: a table and a calendar with the first, and all of them on others."""
+    loaded = load(small_project(tmp_path / "project"))
+    like = loaded.runbook("shop/morning")
+    books = {f"shop/b-{number}": replace(like, name=f"b-{number}", title=f"Book {number}") for number in range(400)}
+    catalogue = replace(loaded, runbooks=books)
+    catalogue.settings.state.mkdir(parents=True)
+    with open_journal(catalogue.settings.journal) as journal:
+        facts = gather(catalogue, journal, "staging", NOW, Publication(1, ""))
+        page = Page("systems/shop/index.html")
+        table, calendar = (str(fragment(facts, page, Place(*wanted))) for wanted in (("runbooks", "shop"), ("calendar", "14")))
+        beside = [one.make(facts).decode() for one in further.pages(facts)]
+    assert len(table.encode()) + AROUND < A_PAGE
+    assert len(calendar.encode()) + AROUND < A_PAGE
+    assert calendar.count("more that day") == 14
+    assert 'href="all/runbooks-1.html">All 400 runbooks' in table
+    titles = [title for text in beside for title in re.findall(r">Book (\d+)</a><br>", text)]
+    assert titles == [str(number) for number in range(400)]
+    assert max(len(text.encode()) for text in beside) < A_PAGE
