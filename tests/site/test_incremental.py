@@ -199,6 +199,22 @@ def test_a_page_of_another_system_is_left(shop: Shop) -> None:
     assert (after.folder / page("latency")).samefile(before.folder / page("latency"))
 
 
+def test_a_publication_is_never_changed(shop: Shop) -> None:
+    """What readers may still have open stays as it was, to the last byte, though the next ones are made of old ones' files."""
+    known: dict[Path, dict[str, bytes]] = {}
+    reused = 0
+    for number in range(6):
+        record(shop.catalogue, shop.journal, shop.now, {"error-rate": 1.0 + number}, run_id=f"01RUN{number}")
+        spare = next(iter(shop.to.glob(".spare-*")), None)
+        page = spare and (spare / "404.html").stat().st_ino
+        made = shop.publish().folder
+        reused += page == (made / "404.html").stat().st_ino
+        known[made] = tree(made)
+        for folder in list(known)[-3:]:
+            assert tree(folder) == known[folder]
+    assert reused >= 2
+
+
 def test_what_somebody_altered_is_not_carried_on(shop: Shop) -> None:
     """A published page that somebody has edited is made anew; the edit does not live on."""
     page = shop.publish().folder / "systems/shop/checklist.html"
