@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ from checks.site import words
 
 _RESULT = "application/vnd.proofbook.result+json"
 _MOST_CHARACTERS = 20_000
+_MOST_IN_ALL = 120_000
+"""Characters of the outputs of a whole notebook that are shown; letters that HTML escapes take several bytes."""
 _MOST_IMAGE_BYTES = 2_000_000
 _PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -138,9 +140,24 @@ def read(digest: str, content: bytes) -> Evidence | None:
         for cell in executed["cells"]:
             cell["source"] = _text(cell["source"])
         cells = tuple(_cell(position, cell) for position, cell in enumerate(executed["cells"]))
-        return Evidence(digest, cells, executed)
+        return Evidence(digest, _short(cells), executed)
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
+
+
+def _short(cells: tuple[Cell, ...]) -> tuple[Cell, ...]:
+    """Cells whose outputs together are not longer than a page may be; of the later ones less is shown, and how much is told."""
+    if sum(len(output.text) for cell in cells for output in cell.outputs) <= _MOST_IN_ALL:
+        return cells
+    left, short = _MOST_IN_ALL, []
+    for cell in cells:
+        outputs = []
+        for output in cell.outputs:
+            kept = output.text[: max(left, 80)]
+            left -= len(kept)
+            outputs.append(replace(output, text=kept, left_out=output.left_out + len(output.text) - len(kept)))
+        short.append(replace(cell, outputs=tuple(outputs)))
+    return tuple(short)
 
 
 def _cell(position: int, cell: Any) -> Cell:

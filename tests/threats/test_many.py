@@ -8,13 +8,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from posixpath import dirname, normpath
 
+import nbformat
+
 from checks.catalogue import Catalogue, load
 from checks.journal import open_journal
 from checks.site import further, tables
+from checks.site.evidence import Archive
 from checks.site.facts import Publication, gather
 from checks.site.fragments import Page, fragment
 from checks.site.live import Place
-from tests.site.history import record
+from tests.site.history import keep_evidence, record
 from tests.site.project import small_project
 
 NOW = datetime(2024, 11, 12, 10, 42, 10, tzinfo=UTC)
@@ -94,3 +97,17 @@ def test_51_very_many_runbooks(tmp_path: Path) -> None:
     titles = [title for text in beside for title in re.findall(r">Book (\d+)</a><br>", text)]
     assert titles == [str(number) for number in range(400)]
     assert max(len(text.encode()) for text in beside) < A_PAGE
+
+
+def test_51_a_run_that_said_very_much(tmp_path: Path) -> None:
+    """Evidence of a hundred outputs of twenty kilobytes is one small page, which tells of each how much it leaves out."""
+    loaded = load(small_project(tmp_path / "project"))
+    said = [nbformat.v4.new_output("stream", name="stdout", text="x" * 25_000) for _ in range(100)]
+    digest = keep_evidence(loaded, [nbformat.v4.new_code_cell("say()", outputs=[one], execution_count=1) for one in said])
+    found = Archive(loaded.settings.state / "evidence").get(digest)
+    assert found is not None
+    outputs = [output for cell in found.cells for output in cell.outputs]
+    assert len(outputs) == len(said)
+    assert sum(len(output.text) for output in outputs) < A_PAGE / 2
+    assert {len(output.text) + output.left_out for output in outputs} == {25_000}
+    assert all(output.text for output in outputs)
