@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from checks.site.kept import KeptFile, Skeleton
 
 _HOUR = timedelta(hours=1)
+_Page = tuple[str, str, Callable[["Facts"], bytes]]
+"""A page's address, what it is made of beside facts, and what makes it."""
 _RUNS_TOLD = 5
 
 
@@ -115,22 +117,9 @@ class Writer:
             if not self._reuse(address, file.digest):
                 anew.append((address, file))
         self._look_at(anew)
-        # A connection to a server is not for two processes; to a file, each question has its own.
-        alone = not self._facts.catalogue.settings.journal.startswith("sqlite:")
-        made = shared(anew, partial(self._filled, skeleton), alone=alone)
-        for (address, file), (facts, paths, size, changed_ns) in zip(anew, made, strict=True):
-            self._wanted.add(address)
-            self.manifest.files[address] = Written(file.digest, facts, tuple(paths), Stamp(size, changed_ns))
+        self._make_all([(address, file.digest, partial(_filled, skeleton, address, file)) for address, file in anew])
         self.manifest.assets = sorted(address for address in skeleton.files if address.startswith(f"{own_files.FOLDER}/"))
         return count, len(anew)
-
-    def _filled(self, skeleton: Skeleton, page: tuple[str, KeptFile]) -> tuple[str, tuple[str, ...], int, int]:
-        """Fill and write a page; what is noted of it."""
-        address, file = page
-        content = (skeleton.site / address).read_bytes()
-        self._make(address, file.digest, partial(fill.fill_spots, content, file.spots, file.body, address))
-        made = self.manifest.files[address]
-        return made.facts, made.paths, made.stamp.size, made.stamp.changed_ns
 
     def evidence(self) -> tuple[int, int]:
         """Write ``evidence/<digest>.html`` for every run of the journal, and for every other one that a page links to.
@@ -190,14 +179,11 @@ class Writer:
 
     def _runs(self) -> tuple[int, int]:
         """The pages that hold every run, of runbooks that had more than their own page shows."""
-        count = anew = 0
-        for address, made_of, ids, make in past.pages(self._facts, self.manifest.pasts, self.manifest.proofs):
-            count += 1
-            if not self._reuse(address, made_of, before=self._before_lasting):
-                anew += 1
-                self._facts.by_id.need(ids)
-                self._make(address, made_of, make)
-        return count, anew
+        found = list(past.pages(self._facts, self.manifest.pasts, self.manifest.proofs))
+        anew = [page for page in found if not self._reuse(page[0], page[1], before=self._before_lasting)]
+        self._facts.by_id.need(id_ for _, _, ids, _ in anew for id_ in ids)
+        self._make_all([(address, made_of, make) for address, made_of, _, make in anew])
+        return len(found), len(anew)
 
     def further(self) -> tuple[int, int]:
         """Write the pages that hold every run, and every row of tables that are too long for a page.
@@ -208,8 +194,7 @@ class Writer:
         """
         found = list(further.pages(self._facts))
         anew = [page for page in found if not self._reuse(page.address, page.made_of)]
-        for page in anew:
-            self._make(page.address, page.made_of, page.make)
+        self._make_all([(page.address, page.made_of, page.make) for page in anew])
         runs, remade = self._runs()
         return len(found) + runs, len(anew) + remade
 
@@ -259,6 +244,21 @@ class Writer:
             paths = written(noted)
             self.manifest.files[address] = Written(made_of, (tokens or self._tokens).digest(paths), paths, stamp)
 
+    def _make_all(self, pages: Sequence[_Page]) -> None:
+        """Make pages, with other processes where there are many."""
+        # A connection to a server is not for two processes; to a file, each question has its own.
+        alone = not self._facts.catalogue.settings.journal.startswith("sqlite:")
+        made = shared(pages, self._noted, alone=alone)
+        for (address, made_of, _), (facts, paths, size, changed_ns) in zip(pages, made, strict=True):
+            self._wanted.add(address)
+            self.manifest.files[address] = Written(made_of, facts, tuple(paths), Stamp(size, changed_ns))
+
+    def _noted(self, page: _Page) -> tuple[str, tuple[str, ...], int, int]:
+        """Make a page; what is noted of it."""
+        self._make(*page)
+        made = self.manifest.files[page[0]]
+        return made.facts, made.paths, made.stamp.size, made.stamp.changed_ns
+
     def _look_at(self, pages: Iterable[tuple[str, KeptFile]]) -> None:
         """Read what the pages of whole systems will show in a few questions."""
         names = {spot.place.argument.partition("#")[0].partition("/")[0] for _, file in pages for spot in file.spots}
@@ -292,6 +292,10 @@ class Writer:
             _unlink(path)
         self._wanted.add(address)
         return path
+
+
+def _filled(skeleton: Skeleton, address: str, file: KeptFile, facts: Facts) -> bytes:
+    return fill.fill_spots((skeleton.site / address).read_bytes(), file.spots, file.body, address, facts)
 
 
 def _same(source: str, path: str) -> bool:
