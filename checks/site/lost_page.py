@@ -1,7 +1,7 @@
 """The page for an address where nothing stands: whole in itself, as nobody knows how deep below the site it will be shown.
 
 Its look is in attributes of its elements: a style beside it could not be found from every address, and one within it is what the
-policy of contents forbids. It follows the reader's light or dark.
+policy of contents forbids. A sheet of paper stays white in the dark, too.
 """
 
 from __future__ import annotations
@@ -33,11 +33,12 @@ def page(site_name: str, site_url: str | None) -> str:
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
 <meta name="color-scheme" content="light dark"><meta name="robots" content="noindex">
 <title>Nothing stands here: {name}</title></head>
-<body><main><font face="Inter, system-ui, sans-serif">
-<table role="presentation" align="center" width="90%" cellpadding="24"><tr><td>
+<body link="#1f4e79" vlink="#1f4e79" alink="#1f4e79"><main>
+<table role="presentation" align="center" width="90%" cellpadding="24" bgcolor="#ffffff"><tr><td>
+<font face="Inter, system-ui, sans-serif" color="#14202b">
 <p>{_SIGN}</p>
 <h1>Nothing stands at this address</h1>
 <p>The page was renamed or removed, or the address has a slip of the pen. It says nothing about how any system is.</p>
 <p><a href="{home}">The start of {name}</a> has every system and what needs someone; its search finds runbooks and metrics.</p>
-</td></tr></table></font></main></body></html>
+</font></td></tr></table></main></body></html>
 """

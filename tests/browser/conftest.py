@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from checks.journal import open_journal
+from checks.respond import archive
+from checks.site.history import RUNS_ON_A_PAGE
 from checks.site.publish import publish
 from checks.site.server import server
 from tests.shared import built_project, shared
@@ -92,7 +94,10 @@ def _publish_everything(root: Path) -> None:
             record(loaded, journal, now - timedelta(days=days), values, run_id=f"01A{days}")
         values = {"error-rate": 12.4, "latency": f"no answer: {hostile}", "backup-age": 4.0}
         record(loaded, journal, now - timedelta(minutes=2), values, run_id="01B", cells=morning_cells(said=hostile))
+        for number in range(RUNS_ON_A_PAGE):
+            record(loaded, journal, now - timedelta(days=50, hours=number), {}, run_id=f"01C{number}", runbook="shop/clear-cache")
         told(loaded, journal, now)
+        archive.freeze(loaded, journal, "staging", now)
         publish(loaded, journal, root / "public", now)
 
 

@@ -6,7 +6,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
+ARCHIVE = f"systems/shop/reports/quarterly-{datetime.now(UTC).year - 1}.html"
 PAGES = [
     "index.html",
     "calendar.html",
@@ -32,8 +33,10 @@ PAGES = [
     "systems/shop/checklist.html",
     "systems/shop/faq.html",
     "systems/shop/report.html",
+    ARCHIVE,
     "systems/shop/runbooks/morning.html",
     "systems/shop/runbooks/clear-cache.html",
+    "systems/shop/runbooks/clear-cache/runs-1.html",
     "systems/shop/metrics/error-rate.html",
     "systems/shop/metrics/latency.html",
 ]
@@ -45,6 +48,14 @@ Scheme = Literal["light", "dark"]
 _BACKGROUNDS = {"light": "rgb(255, 255, 255)", "dark": "rgb(18, 24, 30)"}
 _BACKGROUND = "getComputedStyle(document.body).backgroundColor"
 _DRAWN = "new Promise(drawn => requestAnimationFrame(() => requestAnimationFrame(drawn)))"
+_UNREACHED = """() => [...document.querySelectorAll('a[href], summary, button, input, [tabindex="0"]')]
+    .filter(one => !one.hidden && one.checkVisibility({checkVisibilityCSS: true}) && !one.closest('details:not([open]) > :not(summary)'))
+    .filter(one => {
+        one.focus()
+        return document.activeElement !== one || (one.closest('main, article') && getComputedStyle(one).outlineStyle === 'none')
+    })
+    .map(one => one.outerHTML.slice(0, 200))"""
+"""What the keyboard does not come to, or where it is not seen to be."""
 _VIOLATIONS = "axe.run({resultTypes: ['violations']}).then(found => found.violations)"
 
 
@@ -91,6 +102,7 @@ class Sight:
     title: str
     background: str
     violations: list[Any]
+    unreached: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +115,22 @@ class Visit:
     asked: list[str]
 
 
+def _settled(page: Page, scheme: Scheme, address: str) -> str:
+    """What a page's background is once its script has followed a change of scheme; asked from here, as its policy bids."""
+    background = page.evaluate(_BACKGROUND)
+    for _ in range(100):
+        # The page of what is not found has the browser's own colours.
+        if address == MISSING or background == _BACKGROUNDS[scheme]:
+            break
+        page.wait_for_timeout(50)
+        background = page.evaluate(_BACKGROUND)
+    return str(background)
+
+
 def _visit(browser: Browser, base: str, addresses: list[str], windows: list[tuple[int, Scheme]], axe: str = "") -> Visit:
     """Open each page in the first window, then make it the others: loading it again for each would show nothing else."""
-    from playwright.sync_api import TimeoutError as TookTooLong
-
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-    sights = []
+    sights, unreached = [], list[str]()
     with reading(browser, width=windows[0][0], scheme=windows[0][1]) as reader:
         page = reader.page
         for address in addresses:
@@ -120,16 +142,18 @@ def _visit(browser: Browser, base: str, addresses: list[str], windows: list[tupl
                     page.goto(base + address)
                     page.wait_for_load_state("networkidle")
                     page.evaluate(axe)
+                    # From now on, what has the focus is shown to have it, as to whoever uses the keyboard.
+                    page.keyboard.press("Tab")
+                    unreached = page.evaluate(_UNREACHED)
+                    page.evaluate("document.activeElement.blur(); scrollTo(0, 0)")
                 page.evaluate(_DRAWN)
-                with suppress(TookTooLong):
-                    page.wait_for_function(f"{_BACKGROUND} === '{_BACKGROUNDS[scheme]}'", timeout=5_000)
+                background = _settled(page, scheme, address)
                 if not axe:
                     name = "evidence" if address.startswith("evidence/") else address.removesuffix(".html").replace("/", "-")
                     page.screenshot(path=SCREENSHOTS / f"{name}-{width}-{scheme}.png", full_page=True)
                 wider = page.evaluate("document.documentElement.scrollWidth - innerWidth")
-                background = page.evaluate(_BACKGROUND)
                 found = page.evaluate(_VIOLATIONS) if axe else []
-                sights.append(Sight(address, width, scheme, wider, page.title(), background, found))
+                sights.append(Sight(address, width, scheme, wider, page.title(), background, found, unreached))
     # The page of what is not found says so, too.
     return Visit(base, sights, [said for said in reader.complaints if "404" not in said], reader.asked)
 
@@ -157,7 +181,7 @@ def test_pages_are_quiet_and_keep_to_themselves(request: pytest.FixtureRequest, 
     for sight in visit.sights:
         assert sight.wider <= 0, sight.address
         assert sight.title != "taken"
-        assert sight.background == _BACKGROUNDS[sight.scheme], sight.address
+        assert sight.background == _BACKGROUNDS[sight.scheme] or sight.address == MISSING, sight.address
     assert visit.complaints == []
     assert [url for url in visit.asked if not url.startswith((visit.base, "data:"))] == []
 
@@ -174,6 +198,25 @@ def test_everyone_can_use_it(online: Visit) -> None:
             for violation in sight.violations
         ]
         assert told == [], (sight.address, sight.width, sight.scheme)
+
+
+@pytest.mark.parametrize("way", ["on_disk", "online"])
+def test_the_keyboard_comes_to_everything(request: pytest.FixtureRequest, way: str) -> None:
+    """On every type of page each link, fold, button and scrolling part takes the focus, and is seen to have it."""
+    visit: Visit = request.getfixturevalue(way)
+    assert {sight.address: sight.unreached for sight in visit.sights if sight.unreached} == {}
+
+
+def test_every_page_is_whole_without_scripts(browser: Browser, everything: Path) -> None:
+    """With scripts off every type of page has its heading, its figures and its times in words, and nothing waits to be filled."""
+    with reading(browser, scripts=False) as reader:
+        for address in [*PAGES, evidence_of(everything)]:
+            reader.page.goto((everything / address).as_uri())
+            said = reader.page.locator("main").inner_text()
+            assert reader.page.locator("h1").first.inner_text().strip(), address
+            assert "not filled" not in said, address
+            assert not re.search(r"\b\d+ (?:s|min|h|d) ago", said), address
+            assert [time for time in reader.page.locator("main time").all_text_contents() if not time.strip()] == [], address
 
 
 def test_home_answers_first(browser: Browser, troubled: Path) -> None:
