@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from checks.errors import Refused
 from checks.model import Step, StepClass
-from checks.run.permit import Permit
+from checks.run.permit import Permit, inside_a_run
 from tests.run.project import CHECK, Project, notebook_of
 
 READ, CHANGE = Step(1, "Look", StepClass.READ, (0,)), Step(2, "Restart", StepClass.CHANGE, (1,))
@@ -34,6 +39,31 @@ def test_a_run_is_no_person(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PROOFBOOK_RUN", "01RUN")
     with pytest.raises(Refused, match="a run operates nothing"):
         Permit.of_operator("the baker")
+
+
+def test_a_parent_that_ends_while_it_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever loses its parent meanwhile is looked at again from the start; where that never ends, it is a run's."""
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    real, looks = Path.read_text, list[str]()
+
+    def reading(path: Path, *arguments: Any, **options: Any) -> str:
+        text = real(path, *arguments, **options)
+        if path == Path(f"/proc/{os.getpid()}/stat") and len(looks) < often:
+            looks.append(text)
+            # The parent of this moment has ended by the next.
+            before, bracket, after = text.rpartition(")")
+            fields = after.split()
+            return f"{before}{bracket} {fields[0]} {ended.pid} {' '.join(fields[2:])}"
+        return text
+
+    monkeypatch.delenv("PROOFBOOK_RUN", raising=False)
+    monkeypatch.setattr(Path, "read_text", reading)
+    often = 3
+    assert not inside_a_run()
+    assert len(looks) == often
+    often = 1000
+    assert inside_a_run()
 
 
 @pytest.mark.usefixtures("origin")
