@@ -49,7 +49,8 @@ _BACKGROUNDS = {"light": "rgb(255, 255, 255)", "dark": "rgb(18, 24, 30)"}
 _BACKGROUND = "getComputedStyle(document.body).backgroundColor"
 _DRAWN = "new Promise(drawn => requestAnimationFrame(() => requestAnimationFrame(drawn)))"
 _UNREACHED = """() => [...document.querySelectorAll('a[href], summary, button, input, [tabindex="0"]')]
-    .filter(one => !one.hidden && one.checkVisibility({checkVisibilityCSS: true}) && !one.closest('details:not([open]) > :not(summary)'))
+    .filter(one => !one.hidden && one.checkVisibility({checkVisibilityCSS: true}))
+    .filter(one => !one.closest('details:not([open]) > :not(summary)'))
     .filter(one => {
         one.focus()
         return document.activeElement !== one || (one.closest('main, article') && getComputedStyle(one).outlineStyle === 'none')
