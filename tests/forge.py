@@ -199,7 +199,8 @@ def _control(program: Program) -> socket.socket:
         control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             forge = subprocess.Popen(
-                [*program.interpreter, __file__, program.name, str(theirs.fileno())],
+                # Its name last, because a run looks for the fork server's among the command lines above it.
+                [*program.interpreter, __file__, program.name, str(theirs.fileno()), program.value[-1]],
                 env={**_began, "NO_MKDOCS_2_WARNING": "1"},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -337,4 +338,4 @@ def _main(name: str, descriptor: str) -> None:
 
 
 if __name__ == "__main__":
-    _main(*sys.argv[1:])
+    _main(*sys.argv[1:3])
