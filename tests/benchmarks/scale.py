@@ -44,7 +44,6 @@ def _large(options: Any) -> dict[str, Any]:
         found = {"systems": size.systems, "runbooks": len(at.catalogue.runbooks), "results": options.results, "runs": runs}
         found["first_publication_s"] = seconds(at.publish)
         found["publication_after_new_results_s"] = at.measured(1)
-        found["command_with_nothing_new_s"] = at.commanded()
         site = (at.root / "public" / "current").resolve()
         last = f"Check {len(at.catalogue.runbooks) // size.systems - 1} of System {size.systems - 1}"
         found |= _sizes(site) | _in_a_browser(site, "index.html", last)
