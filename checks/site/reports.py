@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from checks.site.facts import Facts
 
 _COLUMNS = 8
-LINES = 60
+LINES = 50
 """The most metrics of a report on a page beside other things."""
 
 
