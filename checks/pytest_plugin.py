@@ -17,7 +17,7 @@ from _pytest.pathlib import bestrelpath
 if TYPE_CHECKING:
     from checks.cli._shared import Workspace
     from checks.model import Runbook
-    from checks.run.execution import Outcome
+    from checks.run.ends import Outcome
     from checks.run.steps import StepReport
 
 _WHOLE_FILES = ("no", "loadfile", "loadgroup")

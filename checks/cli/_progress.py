@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
     from checks.model import Run, Step
-    from checks.run.execution import Outcome
+    from checks.run.ends import Outcome
 
 STYLES = {"critical": "bold red", "unknown": "bold magenta", "warning": "yellow", "ok": "green"}
 _REFRESHES_A_SECOND = 8

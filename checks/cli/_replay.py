@@ -21,7 +21,7 @@ def replay(run_id: str, root: Path | None, environment: str | None, *, as_json: 
     """
     from datetime import UTC, datetime
 
-    from checks.cli.run import ending_cleanly
+    from checks.cli._ending import ending_cleanly
     from checks.errors import DataError
     from checks.journal import open_journal
     from checks.run.replay import replay as execute_again

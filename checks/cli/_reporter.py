@@ -8,7 +8,7 @@ from checks.cli._shared import say
 from checks.errors import ProofbookError
 from checks.journal.formats import inert
 from checks.model import Result, Run, Status
-from checks.run.execution import Outcome
+from checks.run.ends import Outcome
 from checks.schedule.due import Slot
 from checks.schedule.resident import Reporter
 

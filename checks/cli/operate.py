@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from checks.cli._ending import ending_cleanly
 from checks.cli._shared import EnvironmentOption, RootOption, console, say, workspace
-from checks.cli.run import ParametersOption, ending_cleanly, print_outcomes
+from checks.cli.run import ParametersOption, print_outcomes
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from checks.cli._ending import ending_cleanly
 from checks.cli._shared import EnvironmentOption, RootOption, say, workspace
 
 if TYPE_CHECKING:
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
     from checks.cli._shared import Workspace
     from checks.journal import Journal
-    from checks.run.execution import Outcome, Prepared
+    from checks.run.ends import Outcome, Prepared
     from checks.run.fresh import Decision
 
 ParametersOption = Annotated[
@@ -205,24 +204,6 @@ def print_outcomes(outcomes: list[Outcome], reused: Collection[str] = ()) -> Non
         for outcome in worst_first(outcomes)
     ]
     print_table(("status", "runbook", "state", "took", "results", "why"), rows, STYLES)
-
-
-@contextmanager
-def ending_cleanly() -> Iterator[None]:
-    """Treat being asked to end, and a terminal that is closed, as Ctrl-C: what runs is ended and journaled."""
-
-    def interrupt(*_: object) -> None:
-        # Once is enough; a second signal must not break off the writing of what was done.
-        for signum in (signal.SIGTERM, signal.SIGHUP):
-            signal.signal(signum, signal.SIG_IGN)
-        raise KeyboardInterrupt
-
-    before = {signum: signal.signal(signum, interrupt) for signum in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for signum, handler in before.items():
-            signal.signal(signum, handler)
 
 
 def _named(place: Workspace, slugs: list[str], system: str | None, parameters: list[str], now: datetime) -> list[Prepared]:

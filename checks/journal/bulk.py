@@ -148,12 +148,14 @@ class Bulk:
 
     def judged(self, metric: str, since: datetime) -> list[tuple[Result, str | None]]:
         """How a metric was judged since a moment, the oldest first, each with the id of the run that did."""
-        query = _queries.results_since(self._environment, *metric.split("/", 1), since)
+        system, _, name = metric.partition("/")
+        query = _queries.results_since(self._environment, system, name, since)
         return [(_rows.to_result(row), row.run_id) for row in self._all(query)]
 
     def values(self, metric: str, since: datetime) -> list[tuple[datetime, float, str]]:
         """Every value of a metric since a moment with its unit, the oldest first."""
-        query = _queries.observations(self._environment, *metric.split("/", 1), since)
+        system, _, name = metric.partition("/")
+        query = _queries.observations(self._environment, system, name, since)
         return [(row.ts, row.value, row.unit) for row in self._all(query)][::-1]
 
     def noted(self, kind: str, subjects: Sequence[str]) -> dict[str, Mapping[str, Any]]:

@@ -17,7 +17,7 @@ from checks.run.calm import calm
 if TYPE_CHECKING:
     from checks.catalogue import Catalogue
     from checks.model import Runbook
-    from checks.run.execution import Outcome, Prepared
+    from checks.run.ends import Outcome, Prepared
 
 
 def refuse_without_a_person(prepared: Prepared, diary: Diary, now: datetime) -> None:

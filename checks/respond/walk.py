@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from checks.respond.steps import Page
     from checks.run.drive import Drive, DriveClient, Stopped
-    from checks.run.execution import Outcome, Prepared
+    from checks.run.ends import Outcome, Prepared
 
 _WAIT_SECONDS = 0.2
 _END_SECONDS = 30.0

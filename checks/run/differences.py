@@ -14,7 +14,7 @@ from checks.run.payload import MIME
 
 if TYPE_CHECKING:
     from checks.model import Run
-    from checks.run.execution import Outcome
+    from checks.run.ends import Outcome
 
 _LONGEST = 60
 # What is another one at every execution, and tells nothing: times of day, durations, addresses, private folders.

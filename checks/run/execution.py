@@ -8,17 +8,18 @@ import re
 import socket
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from checks.catalogue import Catalogue, resolve
 from checks.errors import CannotWrite, DataError, ProofbookError
-from checks.model import Result, Run, Runbook, RunState, Status, Step, Trigger
+from checks.model import Run, Runbook, RunState, Status, Step, Trigger
 from checks.run import evidence
 from checks.run.basis import basis
-from checks.run.context import Context, ParameterValue
+from checks.run.context import ParameterValue
 from checks.run.described import describe
+from checks.run.ends import Outcome, Prepared
 from checks.run.parameters import validate
 from checks.run.results import read_results
 from checks.run.verify import verified
@@ -26,57 +27,12 @@ from checks.run.verify import verified
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
-    from checks.catalogue import Settled
     from checks.run.drive import Drive
 
 NOTHING_JUDGED = "no check judged anything"
 _LONGEST_REASON = 500
 _INJECTED = "from checks import parameters\n\nglobals().update(parameters)"
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?")
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What one execution came to.
-
-    Attributes:
-        run: the ended run; its ``evidence`` is the digest of `evidence`, which has been kept.
-        results: what its checks said, in the order of the cells.
-        evidence: the executed notebook as it was kept; ``None`` where none could be.
-
-    """
-
-    run: Run
-    results: tuple[Result, ...]
-    evidence: bytes | None
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A run that has an id and is about to begin; nothing has been executed.
-
-    Attributes:
-        run: state running, status unknown.
-        variables: what ``${NAME}`` in system.yml is filled from.
-        fault: why it will fail without being executed; empty where it can be.
-        history: earlier values of the metrics whose limits need them; see `checks.run.history`.
-
-    """
-
-    run: Run
-    runbook: Runbook
-    catalogue: Catalogue
-    variables: Mapping[str, str]
-    parameters: Mapping[str, ParameterValue]
-    settled: Settled
-    fault: str = ""
-    history: Mapping[str, tuple[tuple[datetime, float], ...]] = field(default_factory=dict)
-
-    @property
-    def context(self) -> Context:
-        """What the run's kernel is told."""
-        system = self.catalogue.systems[self.runbook.system]
-        return Context(self.run.id, self.runbook.slug, system, self.run.environment, self.parameters, self.history)
 
 
 def prepare(

@@ -14,7 +14,7 @@ from typing import Protocol
 from checks.judge import format_value, needed_since
 from checks.model import Result, Run, RunState, Status, Trigger
 from checks.run import basis, evidence
-from checks.run.execution import Outcome, Prepared
+from checks.run.ends import Outcome, Prepared
 from checks.run.history import with_settings
 
 _WELL = (Status.OK, Status.WARNING)

@@ -13,7 +13,7 @@ from checks.model import Baseline, Metric
 
 if TYPE_CHECKING:
     from checks.catalogue import Settled
-    from checks.run.execution import Prepared
+    from checks.run.ends import Prepared
 
 
 @runtime_checkable

@@ -11,7 +11,7 @@ from checks.run import basis, evidence
 from checks.run.context import plain
 
 if TYPE_CHECKING:
-    from checks.run.execution import Prepared
+    from checks.run.ends import Prepared
 
 
 def path_of(state: Path, digest: str) -> Path:

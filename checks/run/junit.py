@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 from checks.catalogue import Catalogue
 from checks.journal.formats import inert
 from checks.model import Status
-from checks.run.execution import Outcome
+from checks.run.ends import Outcome
 from checks.run.notebook import text_line
 from checks.run.steps import StepReport, Verdict, evidence_of, lines, reports
 

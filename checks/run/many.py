@@ -13,7 +13,8 @@ from checks.errors import Refused
 from checks.model import Run, RunState, Step
 from checks.run import record
 from checks.run.calm import calm
-from checks.run.execution import Outcome, Prepared, execute, failed
+from checks.run.ends import Outcome, Prepared
+from checks.run.execution import execute, failed
 from checks.run.order import Waiting, kinds_of, rank_of
 from checks.run.record import Recorder as Recorder
 

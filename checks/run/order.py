@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from checks.model import Metric, System
-    from checks.run.execution import Prepared
+    from checks.run.ends import Prepared
 
 LAST = 9
 """The rank of what has no priority."""

@@ -17,7 +17,8 @@ from checks.journal import spool
 from checks.model import Result, Run, RunState, Status
 from checks.run import bounds, checkpoint
 from checks.run.context import plain
-from checks.run.execution import Outcome, Prepared, failed
+from checks.run.ends import Outcome, Prepared
+from checks.run.execution import failed
 from checks.run.history import Historian, with_history
 from checks.run.lost import Register, recover
 

@@ -22,7 +22,8 @@ from checks.errors import DataError
 from checks.model import Run, System, Trigger
 from checks.run import basis, checkpoint, differences, evidence, inputs, record
 from checks.run._decoding import decode
-from checks.run.execution import Outcome, Prepared, execute, prepare
+from checks.run.ends import Outcome, Prepared
+from checks.run.execution import execute, prepare
 from checks.run.redact import MASK
 
 if TYPE_CHECKING:

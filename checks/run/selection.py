@@ -9,7 +9,8 @@ from enum import Enum
 from checks.catalogue import Catalogue
 from checks.errors import DataError
 from checks.model import Runbook, Trigger
-from checks.run.execution import Prepared, prepare
+from checks.run.ends import Prepared
+from checks.run.execution import prepare
 
 
 class Asked(Enum):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from checks.model import Metric, Result, Status
 
 if TYPE_CHECKING:
-    from checks.run.execution import Prepared
+    from checks.run.ends import Prepared
 
 # Clocks of kernel and engine are one; what is left is the time that a message needs.
 _SLACK = timedelta(seconds=5)

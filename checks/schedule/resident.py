@@ -29,7 +29,7 @@ from checks.schedule.sampling import Sampling, tasks_of
 
 if TYPE_CHECKING:
     from checks.journal import Journal
-    from checks.run.execution import Outcome
+    from checks.run.ends import Outcome
 
 SILENCE = timedelta(seconds=60)
 """How long a scheduler may be silent before another one samples in its place."""

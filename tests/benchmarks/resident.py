@@ -15,7 +15,7 @@ from checks.catalogue import load
 from checks.journal import open_journal
 from checks.model import RunState, Trigger
 from checks.run import selection
-from checks.run.execution import Prepared
+from checks.run.ends import Prepared
 from checks.run.many import run_many
 
 

@@ -11,7 +11,8 @@ from typing import Any
 
 from checks.catalogue import Catalogue, load
 from checks.model import Trigger
-from checks.run.execution import Outcome, execute, prepare
+from checks.run.ends import Outcome
+from checks.run.execution import execute, prepare
 from checks.run.record import made_with
 
 SYSTEM = """\

@@ -17,7 +17,7 @@ from checks.journal import RecordedResult, open_journal
 from checks.model import Observation, Result, Run, RunState, Status, Trigger
 from checks.run import basis as based
 from checks.run import evidence, selection
-from checks.run.execution import Prepared
+from checks.run.ends import Prepared
 from checks.run.fresh import Decision, decide
 from checks.run.many import run_many
 from tests.run.project import CHECK, SYSTEM, Project

@@ -12,7 +12,8 @@ from checks.catalogue import load
 from checks.journal import open_journal
 from checks.model import Baseline, BaselineUsed, FixedBaseline, Status, Trigger
 from checks.run import context
-from checks.run.execution import Prepared, execute, prepare
+from checks.run.ends import Prepared
+from checks.run.execution import execute, prepare
 from checks.run.history import with_history
 from checks.run.many import run_many
 from tests.run.project import SYSTEM, Project, now

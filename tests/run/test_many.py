@@ -16,7 +16,8 @@ import pytest
 from checks.errors import CannotWrite
 from checks.journal import open_journal
 from checks.model import Result, Run, RunState, Status, Trigger
-from checks.run.execution import Outcome, Prepared, failed, prepare
+from checks.run.ends import Outcome, Prepared
+from checks.run.execution import failed, prepare
 from checks.run.many import Watcher, run_many, worst_first
 from tests.run.project import CHECK, Project, now
 

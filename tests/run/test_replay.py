@@ -14,7 +14,7 @@ from checks.errors import DataError
 from checks.model import Run, RunState, Status
 from checks.run import inputs
 from checks.run.differences import Difference, between
-from checks.run.execution import Outcome
+from checks.run.ends import Outcome
 from checks.run.replay import Replay, replay
 from tests.run.project import Project, now
 

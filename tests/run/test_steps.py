@@ -10,7 +10,7 @@ from junitparser import Error, Failure, JUnitXml, Skipped
 
 from checks.catalogue import load, notebook
 from checks.model import RunState, Status
-from checks.run.execution import Outcome
+from checks.run.ends import Outcome
 from checks.run.junit import to_junit
 from checks.run.steps import Verdict, lines, reports
 from tests.run.project import Project

@@ -9,7 +9,8 @@ from datetime import timedelta
 import pytest
 
 from checks.model import Observation, Result, Status, Trigger
-from checks.run.execution import Prepared, prepare
+from checks.run.ends import Prepared
+from checks.run.execution import prepare
 from checks.run.verify import verified
 from tests.run.project import Project, now
 

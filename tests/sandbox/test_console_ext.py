@@ -28,7 +28,8 @@ from checks.model import Result, Runbook, Status, StepClass, Trigger
 from checks.probes import measure
 from checks.run import context
 from checks.run.context import Context
-from checks.run.execution import Outcome, execute, prepare
+from checks.run.ends import Outcome
+from checks.run.execution import execute, prepare
 from checks.sandbox.console_ext import ConsoleExt
 from checks.sandbox.console_ext_backups import Backups
 from checks.sandbox.console_ext_logs import RETENTION, LogStore

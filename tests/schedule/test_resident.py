@@ -16,7 +16,7 @@ from checks.catalogue import Catalogue, Settings
 from checks.errors import ProofbookError, ServiceAway
 from checks.journal import Journal, open_journal
 from checks.model import CatchUp, Cron, Overlap, Run, Runbook, RunState
-from checks.run.execution import Outcome, Prepared
+from checks.run.ends import Outcome, Prepared
 from checks.schedule import resident
 from checks.schedule.due import Slot
 from checks.schedule.place import Lookout, Place
