@@ -11,6 +11,7 @@ import pytest
 
 from checks.catalogue import Catalogue
 from checks.journal import Journal, open_journal
+from checks.journal.periods import periods
 from checks.site import agenda, feeds, incidents, reports
 from checks.site.facts import Facts, gather
 from checks.site.fragments import Page, fragment
@@ -157,7 +158,7 @@ def test_a_report_compares(catalogue: Catalogue, journal: Journal, now: datetime
 )
 def test_periods_are_whole(name: str, day: date, start: date, end: date) -> None:
     """A period is whole days of the calendar, over the ends of months and years; each follows the one before."""
-    spans = reports.periods(name, day)
+    spans = periods(name, day)
     assert (spans[0].start, spans[0].end) == (start, end)
     assert all(after.start == before.end for after, before in pairwise(spans))
 
