@@ -3,9 +3,60 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from enum import Enum
 from pathlib import Path
+from zoneinfo import ZoneInfo
+
+_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+
+
+@dataclass(frozen=True, slots=True)
+class BusinessHours:
+    """When people are there: the same hours of some days of each week. Holidays count as any other day.
+
+    Attributes:
+        days: as ``date.weekday`` counts them, 0 being Monday; at least one, in order.
+        opens, closes: how long after midnight, on the clocks of `timezone`, which is one of the IANA database.
+
+    """
+
+    days: tuple[int, ...]
+    opens: timedelta
+    closes: timedelta
+    timezone: str
+
+    def after(self, start: datetime, length: timedelta) -> datetime:
+        """When so much time has passed since a moment, of which only business hours count.
+
+        Args:
+            start: aware.
+            length: more than none.
+
+        Returns:
+            A moment in UTC; at the end of a day rather than at the beginning of the next.
+
+        """
+        zone = ZoneInfo(self.timezone)
+        day, left = start.astimezone(zone).date(), length
+        while True:
+            if day.weekday() in self.days:
+                # Days are longer and shorter where clocks change, so what has passed is told in UTC.
+                midnight = datetime.combine(day, time())
+                begin, end = ((midnight + at).replace(tzinfo=zone).astimezone(UTC) for at in (self.opens, self.closes))
+                begin = max(begin, start.astimezone(UTC))
+                if left <= end - begin:
+                    return begin + left
+                left -= max(end - begin, timedelta(0))
+            day += timedelta(days=1)
+
+    def __str__(self) -> str:
+        """``Monday to Friday, 09:00 to 17:00, America/New_York``."""
+        first, last = self.days[0], self.days[-1]
+        in_a_row = len(self.days) > 2 and last - first == len(self.days) - 1
+        days = f"{_DAYS[first]} to {_DAYS[last]}" if in_a_row else ", ".join(_DAYS[day] for day in self.days)
+        opens, closes = (str(at).zfill(8).removesuffix(":00") for at in (self.opens, self.closes))
+        return f"{days}, {opens} to {closes}, {self.timezone}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +67,7 @@ class Severity:
         name: as people say it (``P1``).
         acknowledge, resolve: how long that may take from when it was opened; ``None``: nobody promised a time.
         hours: when those clocks run, in words; empty: day and night.
+        business: when they run, where that is not day and night.
 
     """
 
@@ -24,6 +76,20 @@ class Severity:
     acknowledge: timedelta | None = None
     resolve: timedelta | None = None
     hours: str = ""
+    business: BusinessHours | None = None
+
+    def acknowledge_by(self, opened: datetime) -> datetime | None:
+        """By when somebody is to be on an incident that was opened then; ``None`` where no time is promised."""
+        return self._after(opened, self.acknowledge)
+
+    def resolve_by(self, opened: datetime) -> datetime | None:
+        """By when an incident that was opened then is to be over; ``None`` where no time is promised."""
+        return self._after(opened, self.resolve)
+
+    def _after(self, opened: datetime, promise: timedelta | None) -> datetime | None:
+        if promise is None:
+            return None
+        return self.business.after(opened, promise) if self.business else opened + promise
 
 
 @dataclass(frozen=True, slots=True)

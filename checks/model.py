@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 from pathlib import Path
 
+from checks.duties import BusinessHours as BusinessHours
 from checks.duties import ChecklistItem as ChecklistItem
 from checks.duties import Incident as Incident
 from checks.duties import IncidentStatus as IncidentStatus

@@ -21,6 +21,7 @@ OF_A_SYSTEM: Mapping[str | int, str] = {
     "probe": 'probe: {kind: http, url: "{base_url}/metrics", select: error_rate}',
     "select": "select: errors.rate",
     "severities": "severities:\n  P1: {title: Nothing answers, acknowledge: 15m, resolve: 4h}",
+    "business-hours": 'business-hours: {from: "09:00", until: "17:00", timezone: Europe/Berlin}',
     "maintenance": 'maintenance:\n  - {title: Weekly restart, cron: "0 3 * * 0", for: 30m}',
     "environments": 'environments:\n  production: {base_url: "${SHOP_URL}"}',
     "fresh-for": "fresh-for: 26h",

@@ -11,10 +11,22 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from checks.catalogue import _examples, _front_matter, _judging, _yaml
-from checks.catalogue._schema import FrontMatter, MetricEntry, ParameterEntry, SystemFile
+from checks.catalogue._schema import BusinessHoursEntry, FrontMatter, MetricEntry, ParameterEntry, SeverityEntry, SystemFile
 from checks.errors import CatalogueErrors, DataError, Place
-from checks.model import Contact, Environment, Maintenance, Metric, Parameter, Runbook, RunbookKind, Severity, System
+from checks.model import (
+    BusinessHours,
+    Contact,
+    Environment,
+    Maintenance,
+    Metric,
+    Parameter,
+    Runbook,
+    RunbookKind,
+    Severity,
+    System,
+)
 
+_WEEK = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _M = TypeVar("_M", bound=BaseModel)
 
 
@@ -57,13 +69,19 @@ def read_system(path: Path, root: Path) -> System:
         contacts=tuple(Contact(contact.role, contact.reach) for contact in file.contacts),
         source=tuple(file.source),
         conditions=MappingProxyType({name: _judging.condition(name, entry) for name, entry in file.conditions.items()}),
-        severities=MappingProxyType(
-            {name: Severity(name, one.title, one.acknowledge, one.resolve, one.hours) for name, one in file.severities.items()}
-        ),
+        severities=MappingProxyType({name: _severity(name, one, file.business_hours) for name, one in file.severities.items()}),
         maintenance=tuple(
             Maintenance(one.title, one.for_, one.starts, one.cron or "", one.timezone, one.note) for one in file.maintenance
         ),
     )
+
+
+def _severity(name: str, entry: SeverityEntry, hours: BusinessHoursEntry | None) -> Severity:
+    business = None
+    if entry.clock == "business-hours" and hours is not None:
+        days = tuple(sorted({_WEEK.index(day) for day in hours.days}))
+        business = BusinessHours(days, hours.from_, hours.until, hours.timezone)
+    return Severity(name, entry.title, entry.acknowledge, entry.resolve, entry.hours or str(business or ""), business)
 
 
 def read_runbook(path: Path, root: Path, systems: Mapping[str, System]) -> Runbook:

@@ -32,6 +32,7 @@ _VALUES: dict[str, type[Any]] = {
     kind.__name__: kind
     for kind in (
         model.Baseline,
+        model.BusinessHours,
         model.ChecklistItem,
         model.Condition,
         model.Contact,

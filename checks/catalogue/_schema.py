@@ -86,6 +86,16 @@ Sources = Annotated[list[str], BeforeValidator(_one_or_many, json_schema_input_t
 LimitText = Annotated[Limit, BeforeValidator(_parse_limit, json_schema_input_type=str)]
 BandText = Annotated[Limit, BeforeValidator(_parse_band, json_schema_input_type=str)]
 Moment = Annotated[datetime, BeforeValidator(parse_moment, json_schema_input_type=str)]
+
+
+def _time_of_day(value: object) -> timedelta:
+    try:
+        return datetime.strptime(str(value), "%H:%M") - datetime(1900, 1, 1)  # noqa: DTZ001, DTZ007 - of no day and no zone
+    except ValueError as error:
+        raise ValueError(f"`{value}` is no time of a day; expected hours and minutes, such as 09:00") from error
+
+
+TimeOfDay = Annotated[timedelta, BeforeValidator(_time_of_day, json_schema_input_type=str)]
 CronText = Annotated[str, AfterValidator(_cron_fires)]
 TimezoneName = Annotated[str, AfterValidator(_known_timezone)]
 
@@ -204,7 +214,27 @@ class SeverityEntry(Declaration):
     title: str = Field(min_length=1)
     acknowledge: Duration | None = Field(None, description="How long until somebody is on it.")
     resolve: Duration | None = Field(None, description="How long until it is over.")
-    hours: str = Field("", description="When these clocks run, in words; empty: day and night.")
+    hours: str = Field("", description="When these clocks run, in words; empty: as `clock` says.")
+    clock: Literal["always", "business-hours"] = Field(
+        "always", description="Whether these clocks run day and night, or in the system's `business-hours` only."
+    )
+
+
+class BusinessHoursEntry(Declaration):
+    """When people are there; public holidays are days like any other."""
+
+    days: list[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]] = Field(
+        ["mon", "tue", "wed", "thu", "fri"], min_length=1, description="Of each week."
+    )
+    from_: TimeOfDay = Field(alias="from", description="When they begin, such as 09:00.")
+    until: TimeOfDay = Field(description="When they end, on the same day.")
+    timezone: TimezoneName
+
+    @model_validator(mode="after")
+    def _some_time(self) -> BusinessHoursEntry:
+        if self.until <= self.from_:
+            raise ValueError("business hours end before they begin; expected `until:` to be later than `from:`")
+        return self
 
 
 class MaintenanceEntry(Declaration):
@@ -236,8 +266,18 @@ class SystemFile(Declaration):
     metrics: dict[Slug, MetricEntry] = Field(min_length=1)
     conditions: dict[Slug, ConditionEntry] = Field(default_factory=dict)
     severities: dict[SeverityName, SeverityEntry] = Field(default_factory=dict, description="The gravest first.")
+    business_hours: BusinessHoursEntry | None = Field(None, alias="business-hours")
     maintenance: list[MaintenanceEntry] = Field(default_factory=list)
     source: Sources = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _hours_for_clocks(self) -> SystemFile:
+        timed = [name for name, one in self.severities.items() if one.clock == "business-hours"]
+        if timed and self.business_hours is None:
+            raise ValueError(
+                f"the clocks of {timed[0]} run in business hours, of which there are none; expected `business-hours:`"
+            )
+        return self
 
 
 class ParameterEntry(Declaration):

@@ -187,15 +187,15 @@ def _row(incident: Incident, severity: Any, now: datetime) -> tuple[str, ...]:
         incident.severity,
         incident.system,
         _short(open_for),
-        _clock(incident.opened, incident.acknowledged, severity and severity.acknowledge, now),
-        _clock(incident.opened, incident.resolved, severity and severity.resolve, now),
+        _clock(incident.opened, incident.acknowledged, severity and severity.acknowledge_by(incident.opened), now),
+        _clock(incident.opened, incident.resolved, severity and severity.resolve_by(incident.opened), now),
     )
 
 
-def _clock(opened: datetime, ended: datetime | None, most: timedelta | None, now: datetime) -> str:
-    if most is None:
+def _clock(opened: datetime, ended: datetime | None, due: datetime | None, now: datetime) -> str:
+    if due is None:
         return f"after {_short(ended - opened)}" if ended else "no time promised"
-    left = opened + most - (ended or now)
+    left = due - (ended or now)
     if ended is not None:
         return f"after {_short(ended - opened)}" + ("" if left.total_seconds() >= 0 else f", {_short(-left)} late")
     return f"due in {_short(left)}" if left.total_seconds() >= 0 else f"late by {_short(-left)}"

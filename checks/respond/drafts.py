@@ -126,19 +126,21 @@ def _about(catalogue: Catalogue, system: System, incident: Incident, now: dateti
         "status": incident.status.value,
         "duration": f"{round(lasted.total_seconds() / 60):,} minutes" + ("" if incident.resolved else " so far"),
         "opened": _moment(incident.opened),
-        "acknowledged": _promise(incident.opened, incident.acknowledged, severity.acknowledge if severity else None),
-        "resolved": _promise(incident.opened, incident.resolved, severity.resolve if severity else None),
+        "acknowledged": _promise(
+            incident.opened, incident.acknowledged, severity.acknowledge_by(incident.opened) if severity else None
+        ),
+        "resolved": _promise(incident.opened, incident.resolved, severity.resolve_by(incident.opened) if severity else None),
         "runbook": f"[{letters(book.title)}](../systems/{book.system}/runbooks/{book.name}.md)" if book else "none is named",
     }
 
 
-def _promise(opened: datetime, at: datetime | None, most: timedelta | None) -> str:
+def _promise(opened: datetime, at: datetime | None, due: datetime | None) -> str:
     if at is None:
-        return "not yet" + (f", due {_moment(opened + most)}" if most else "")
+        return "not yet" + (f", due {_moment(due)}" if due else "")
     took = f"{_moment(at)}, after {format_value(round((at - opened).total_seconds()), 's')}"
-    if most is None:
+    if due is None:
         return f"{took}; no time is promised"
-    late = at - opened - most
+    late = at - due
     return f"{took}, in time" if late <= timedelta(0) else f"{took}, {format_value(round(late.total_seconds()), 's')} late"
 
 

@@ -101,8 +101,8 @@ def row(facts: Facts, incident: Incident) -> IncidentRow:
     return IncidentRow(
         incident,
         severity,
-        _clock(incident.opened, incident.acknowledged, severity.acknowledge if severity else None, now),
-        _clock(incident.opened, incident.resolved, severity.resolve if severity else None, now),
+        _clock(incident.opened, incident.acknowledged, severity.acknowledge_by(incident.opened) if severity else None, now),
+        _clock(incident.opened, incident.resolved, severity.resolve_by(incident.opened) if severity else None, now),
     )
 
 
@@ -158,11 +158,10 @@ def _told(event: Event) -> Moment:
     return Moment(event.at, _WORDS[event.kind], str(event.detail.get("note", "")), event.actor)
 
 
-def _clock(opened: datetime, ended: datetime | None, most: timedelta | None, now: datetime) -> Clock:
+def _clock(opened: datetime, ended: datetime | None, due: datetime | None, now: datetime) -> Clock:
     took = words.short(ended - opened) if ended else ""
-    if most is None:
+    if due is None:
         return Clock(Pace.UNTIMED, None, ended, took)
-    due = opened + most
     late = words.short((ended or now) - due) if (ended or now) > due else ""
     if ended is not None:
         return Clock(Pace.BROKEN if late else Pace.KEPT, due, ended, took, late)
