@@ -261,8 +261,13 @@ class Writer:
 
     def _look_at(self, pages: Iterable[tuple[str, KeptFile]]) -> None:
         """Read what the pages of whole systems will show in a few questions."""
-        names = {spot.place.argument.partition("#")[0].partition("/")[0] for _, file in pages for spot in file.spots}
+        places = [spot.place for _, file in pages for spot in file.spots]
+        names = {place.argument.partition("#")[0].partition("/")[0] for place in places}
         self._facts.look_at([name for name in self._facts.catalogue.systems if name in names])
+        plotted = [place.argument for place in places if place.kind == "plots"]
+        self._facts.limits.need(plotted)
+        for summed in (self._facts.daily, *self._facts.stretches.values()):
+            summed.need(plotted)
 
     def clear(self) -> None:
         """Clear away what an older publication had and this one has not."""
