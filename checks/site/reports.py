@@ -146,7 +146,9 @@ def compared(new: Figure, old: Figure, unit: str) -> tuple[str, str]:
     sign = "up" if difference > 0 else "down"
     # A share of a share misleads, and nothing has a share of zero.
     if unit == "%" or old.mean == 0:
-        said = format_value(abs(difference), unit).replace(" %", " points")
+        # Of a change of points, more than two figures is noise.
+        told = float(f"{abs(difference):.2g}") if unit == "%" else abs(difference)
+        said = format_value(told, unit).replace(" %", " points")
     else:
         share = abs(difference) / abs(old.mean) * 100
         said = f"{share:.0f} %" if share < 1000 else f"{share / 100 + 1:.0f} times"
