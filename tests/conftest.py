@@ -1,18 +1,13 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 
 import pytest
-
-from tests import forge
 
 # A shell without job control starts what it puts into the background deaf to Ctrl-C, and every process below inherits that;
 # the tests that press Ctrl-C need ears.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
-
-forge.begin()
 
 _LONGEST_FIRST = ("whole", "browser", "threats", "run", "cli", "schedule", "site", "sandbox", "services", "respond")
 
@@ -21,9 +16,3 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the rooms whose tests take long, so that no worker is left alone with one at the end."""
     rooms = {room: rank for rank, room in enumerate(_LONGEST_FIRST)}
     items.sort(key=lambda item: rooms.get(item.path.parent.name, len(rooms)))
-
-
-@pytest.fixture
-def installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Programs of ours are started as they are installed, by loading them, and not forked."""
-    monkeypatch.setattr(subprocess, "Popen", forge.Popen.__base__)

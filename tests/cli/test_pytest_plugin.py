@@ -81,7 +81,6 @@ def gate(project: Project) -> Pytest:
     return call
 
 
-@pytest.mark.usefixtures("installed")
 def test_a_step_is_a_test(project: Project, gate: Pytest) -> None:
     """A red step fails with its value beside its limit and its place in the file; what was not executed skips with the word."""
     project.write(STEPS.replace("parameters_rate", "12"))

@@ -170,7 +170,6 @@ def test_stopping_keeps_what_was_done(oven: Project) -> None:
     assert [outcome for outcome in outcomes if outcome] == ["executed", "not reached", "not reached", "not reached"]
 
 
-@pytest.mark.usefixtures("installed")
 def test_ctrl_c_in_a_cell_ends_cleanly(project: Project) -> None:
     """Ctrl-C ends the cell that runs, and the walk is journaled as cancelled with the results from before."""
     project.write(

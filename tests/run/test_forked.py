@@ -34,7 +34,7 @@ WHERE = (
 
 
 @pytest.fixture(autouse=True)
-def forked(installed: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def forked(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Kernels are forked, and each test begins and ends without a server."""
     monkeypatch.setenv(kernels.ORIGIN_VARIABLE, "fork")
     monkeypatch.setattr(zygote, "_wanted", set())

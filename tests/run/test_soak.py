@@ -14,7 +14,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reas
 MB = 1 << 20
 
 
-@pytest.mark.usefixtures("installed")
 def test_a_hundred_runs_leave_nothing_behind(tmp_path_factory: pytest.TempPathFactory) -> None:
     """After the first runs, no process, thread, descriptor, socket, file or memory is added by more of them, failing ones too."""
     folder: Path = tmp_path_factory.mktemp("s")

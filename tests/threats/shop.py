@@ -1,19 +1,19 @@
-"""A small shop with a site, driven only through the command, as an operator or an attacker would meet it."""
+"""A small shop with a site, driven only through the installed command, as an operator or an attacker would meet it."""
 
 from __future__ import annotations
 
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.forge import PROOFBOOK
 from tests.run.project import CHECK, Project
 
-__all__ = ["FINE", "PROOFBOOK", "Ended", "Shop", "files_below", "open_shop"]
+PROOFBOOK = Path(sys.executable).with_name("proofbook")
 MKDOCS = """\
 site_name: Shop
 theme: {name: material}
@@ -66,7 +66,7 @@ class Shop:
         return {**kept, **self.project.variables, **self.more}
 
     def start(self, *arguments: str, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
-        """Start the command on the project."""
+        """Start the installed command on the project."""
         return subprocess.Popen(
             [PROOFBOOK, *arguments, "--root", self.root],
             cwd=cwd or self.root.parent,
@@ -79,7 +79,7 @@ class Shop:
         )
 
     def call(self, *arguments: str, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> Ended:
-        """Run the command on the project to its end."""
+        """Run the installed command on the project to its end."""
         with self.start(*arguments, cwd=cwd, env=env) as process:
             out, err = process.communicate(timeout=110)
         return Ended(process.returncode, out, err)

@@ -313,7 +313,6 @@ def test_16_a_name_or_text_that_cannot_be_is_refused(tmp_path: Path, given: str,
     assert "Traceback" not in ended.err
 
 
-@pytest.mark.usefixtures("installed")
 def test_17_a_hostile_folder_is_ignored(tmp_path: Path) -> None:
     """Modules that shadow ours, start-up files and Jupyter's configuration, in the current folder or the project, do nothing."""
     shop = open_shop(tmp_path / "site")
