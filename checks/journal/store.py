@@ -114,7 +114,8 @@ class Journal(Questions):
             raise ValueError(f"expected an ended run with the time of its end, found {run.state.value}")
         end = _rows.end_row(run)
         connection.execute(sa.insert(t.run_ends), end)
-        sealed = self._append(connection, run.environment, run, found)
+        keys = self._series(connection, run.environment, found)
+        sealed = self._append(connection, run.environment, keys, run, found)
         _derived.note_unfinished(connection, run)
         detail = {"runbook": run.runbook, "environment": run.environment, "state": run.state.value, "status": run.status.value}
         detail["seal"] = _seals.of_run(started, SimpleNamespace(**end), sealed)
@@ -174,12 +175,13 @@ class Journal(Questions):
                 else:
                     told.append(result)
                     known[series] = Judged(0, t.to_micros(result.judged_at), result.status, result.warning, result.critical)
-            self._append(connection, environment, None, told, quiet)
+            self._append(connection, environment, keys, None, told, quiet)
 
     def _append(
         self,
         connection: sa.Connection,
         environment: str,
+        keys: Mapping[tuple[str, str], int],
         run: Run | None,
         results: Sequence[Result],
         quiet: Sequence[Result] = (),
@@ -188,7 +190,6 @@ class Journal(Questions):
         if not results and not quiet:
             return []
         run_id, runbook = (None, None) if run is None else (run.id, run.runbook)
-        keys = self._series(connection, environment, [*results, *quiet])
         _derived.hold(connection, keys.values())
         series = [keys[result.system, result.metric] for result in results]
         ids, rows = _put.next_ids(connection, t.results, len(results)) if results else [], []
@@ -217,7 +218,7 @@ class Journal(Questions):
         return [by_key[series, ts] for series, ts in new]
 
     def _series(self, connection: sa.Connection, environment: str, results: Sequence[Result]) -> dict[tuple[str, str], int]:
-        """The keys of the metrics that were judged."""
+        """The keys of the metrics that were judged; asked for once a transaction, before which nothing of it can be known."""
         # In a fixed order, so that two writers never wait for each other in a ring.
         names = sorted({(result.system, result.metric) for result in results})
         known = self._names.get(environment, {})

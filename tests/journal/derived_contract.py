@@ -8,9 +8,10 @@ from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
+import pytest
 import sqlalchemy as sa
 
-from checks.journal import Sample, Tally, _tables
+from checks.journal import Sample, Tally, _derived, _tables
 from checks.journal._engine import reading
 from checks.journal.store import Journal
 from checks.model import Result, RunState, Status
@@ -35,6 +36,10 @@ def derived(journal: Journal) -> dict[str, list[tuple[Any, ...]]]:
 
 def a_sample(status: Status = Status.OK, minutes: float = 0, value: float | None = 0.4, **changes: Any) -> Sample:
     return Sample(a_result(status=status, at=NOW + minutes * MINUTE, value=value, **changes), RENEW)
+
+
+def _broken(*_: object) -> None:
+    raise ConnectionError("the database went away")
 
 
 class DerivedContract:
@@ -175,6 +180,17 @@ class DerivedContract:
         before = derived(journal)
         journal.rebuild()
         assert derived(journal) == before
+
+    def test_a_metric_that_was_not_written_in_the_end_is_not_remembered(
+        self, journal: Journal, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """When what is first written of a metric is undone, the next time is the first once more."""
+        with monkeypatch.context() as patch:
+            patch.setattr(_derived, "note", _broken)
+            with pytest.raises(ConnectionError):
+                journal.record_samples("sandbox", [a_sample()])
+        journal.record_samples("sandbox", [a_sample(minutes=1)])
+        assert len(journal.observations("shop/error-rate", "sandbox", NOW)) == 1
 
     def test_the_newest_runs_of_each_runbook_are_found_together(self, journal: Journal) -> None:
         """Of each runbook the runs that started last come back, the newest first, so many at most, with or without an end."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -135,7 +136,7 @@ def test_35_pruning_takes_what_is_old_and_nothing_that_counts(shop: Shop) -> Non
     assert len(_runs(shop)) == 4
     assert shop.call("incident", "open", "No bread", "--system", "shop", "--severity", "P2").code == 0
     (page,) = (shop.root / "docs" / "incidents").glob("*no-bread.md")
-    page.write_text(page.read_text().replace(f"{now:%Y-%m-%d}T", f"{now - timedelta(days=99, hours=12):%Y-%m-%d}T"))
+    page.write_text(re.sub("(?m)^opened: .*$", f"opened: {now - timedelta(days=100):%Y-%m-%dT%H:%M:%SZ}", page.read_text()))
     spared = shop.call("journal", "prune", "--keep", "30d")
     assert "kept for its open incident: shop" in spared.out, spared
     done = shop.call("journal", "prune", "--keep", "30d", "--delete")
