@@ -14,6 +14,7 @@ from importlib import import_module
 from queue import Empty
 from typing import TYPE_CHECKING, Any
 
+import zmq
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbclient.util import ensure_async, run_sync
 
@@ -35,6 +36,7 @@ _GRACE_SECONDS = 2.0
 _POLL_SECONDS = 0.1
 _START_SECONDS = 60
 _ASK_SECONDS = 1.0
+_RETRY_MILLISECONDS = 3
 # While a cell goes on and on, what it has said so far is kept, ever less often: each time it is written as a whole.
 _FIRST_NEWS_SECONDS = 1.0
 _NEWS_SECONDS = 60.0
@@ -90,6 +92,8 @@ class DriveClient(PapermillNotebookClient):
         """
         assert self.km is not None  # noqa: S101 - open() has started it
         self.kc = kc = self.km.client()
+        # A forked kernel is connected to before it listens; ZeroMQ would try again after 100 ms at the earliest.
+        kc.context.setsockopt(zmq.RECONNECT_IVL, _RETRY_MILLISECONDS)
         kc.start_channels(stdin=False, hb=False, control=False)
         kc.allow_stdin = False
         ends_at = time.monotonic() + _START_SECONDS
