@@ -73,7 +73,11 @@ CASES = {
     "threads": (THREADS, {"processes": 40}, TOO_MANY),
     "memory of one": ("```python\nkept = bytearray(600_000_000)\n```\n", {"memory": 400 << 20}, "MemoryError"),
     "memory of all": (FAMILY, {"memory": 400 << 20}, "more than the 400 MB that a run may use"),
-    "memory in bash": ("```bash\nhead -c 600M /dev/zero | tail\n```\n", {"memory": 400 << 20}, "memory exhausted|more than the 400 MB"),
+    "memory in bash": (
+        "```bash\nhead -c 600M /dev/zero | tail\n```\n",
+        {"memory": 400 << 20},
+        "memory exhausted|than the 400 MB",
+    ),
     "time": (BUSY, {"cpu": 3}, "used more time of a processor than a run may have"),
     "file": ("```python\nopen('big', 'wb').write(b'x' * 3_000_000)\n```\n", {"file-size": 1_000_000}, "File too large"),
     "files": ("```python\nkept = [open('/dev/null') for _ in range(500)]\n```\n", {"files": 200}, "Too many open files"),
