@@ -101,6 +101,6 @@ def test_a_server_is_exchanged_and_instances_are_added(walked: Walk, variables: 
 
 
 @pytest.mark.parametrize("name", ["database", "support-case"])
-def test_a_small_procedure_can_be_walked(walked: Walk, name: str) -> None:
-    """Every step that a machine takes ends well on a healthy system."""
-    walked(name)
+def test_a_small_procedure_can_be_walked(walked: Walk, catalogue: Catalogue, name: str) -> None:
+    """Every step that a machine takes ends well on a healthy system, and all that its steps read is checked on the way."""
+    assert set(checked_in(catalogue.runbooks[f"{SYSTEM}/{name}"])) <= set(walked(name))
