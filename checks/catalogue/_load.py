@@ -265,10 +265,11 @@ def _pick(of: Mapping[str, _T], name: str, kind: str) -> _T:
         return of[name]
     from difflib import get_close_matches
 
+    known = "one of " + ", ".join(of) if len(of) <= 12 else f"one of {len(of)}; proofbook lint lists them"
     near = get_close_matches(name, list(of), n=3, cutoff=0.4)
     raise DataError(
-        f"there is no {kind} `{name}`",
-        expected="one of " + ", ".join(of) if len(of) <= 12 else f"one of {len(of)}; proofbook lint lists them",
+        f"there is no {kind} `{name}`" + ("" if of else ", nor any other"),
+        expected=known if of else None,
         remedy="did you mean " + " or ".join(near) + "?" if near else None,
     )
 

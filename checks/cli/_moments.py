@@ -36,4 +36,4 @@ def span(text: str) -> timedelta:
     try:
         return parse_duration(text)
     except ValueError as error:
-        raise UsageError(str(error), found=text) from error
+        raise UsageError(f"`{text}` is no duration", expected=str(error).removeprefix("expected "), found=text) from error

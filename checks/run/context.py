@@ -53,7 +53,7 @@ class Context:
 def surroundings(
     system: System, settled: Settled, variables: Mapping[str, str], parameters: Mapping[str, ParameterValue]
 ) -> dict[str, str]:
-    """The environment variables that a notebook's bash steps find: ``$WELLBEING_URL``, ``$BASE_URL``, ``$PARAM_HOURS``.
+    """The environment variables that a notebook's bash steps find: ``$SHOP_URL``, ``$BASE_URL``, ``$PARAM_HOURS``.
 
     Args:
         system: the system; of `variables` only what its environment's settings name is passed on.

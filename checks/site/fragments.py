@@ -29,7 +29,7 @@ class Page:
     """The page that fragments are put into; links are written from it.
 
     Attributes:
-        address: its path from the site's root (``systems/wellbeing/index.html``).
+        address: its path from the site's root (``systems/web-shop/index.html``).
 
     """
 

@@ -13,7 +13,7 @@ _BODY = re.compile(rb"<body[^>]*>")
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What one live element asks for: a kind of fragment and what it is about (``metrics``, ``wellbeing/Errors``)."""
+    """What one live element asks for: a kind of fragment and what it is about (``metrics``, ``web-shop/Errors``)."""
 
     kind: str
     argument: str = ""
