@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 __all__ = ["command", "main"]
 
 _SELDOM = (50_000, 20, 20)
 _UNWRITTEN = 120  # as Python itself ends where standard output cannot be written
+_INTERRUPTED = 130
+_BUG = 70  # Python itself would end with 1, which says of a system that it is a warning
 
 
 def command() -> None:
@@ -19,6 +23,14 @@ def command() -> None:
         main()
     except SystemExit as asked:
         code = asked.code
+    except KeyboardInterrupt:
+        code = _INTERRUPTED
+    except BaseException as error:
+        import traceback
+
+        with suppress(OSError):
+            traceback.print_exception(error)
+        code = _BUG
     _leave(code if isinstance(code, int) else 0 if code is None else 1)
 
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from checks.cli import check, checklist, incident, journal, lint, new, operate, publish, run, sandbox, schedule, serve, status
-from checks.errors import ProofbookError, UsageError
+from checks.errors import CannotWrite, ProofbookError, UsageError
 
 # Typer brings its own copy of click, whose UsageError has no public name but as the base of this one.
 _WRONG_CALL: Any = typer.BadParameter.__mro__[1]
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 app = typer.Typer(
     name="proofbook",
@@ -87,3 +90,11 @@ def main() -> None:
         # The reader of a pipe left, as `head` does; there is nobody to tell.
         sys.stderr.close()
         sys.exit(0)
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        # It may have been the answer itself that nothing takes, or a file on the disk that these words go to as well.
+        with suppress(OSError):
+            full = CannotWrite(f"cannot write: {error.strerror}", where=error.filename, remedy="make room on the disk")
+            print(full, file=sys.stderr, flush=True)
+        sys.exit(CannotWrite.exit_code)

@@ -174,7 +174,7 @@ def prune(
     from checks.catalogue import load
     from checks.cli._moments import span
     from checks.journal import open_journal
-    from checks.respond.login import login
+    from checks.login import login
     from checks.run import inputs
     from checks.run.evidence import path_of
 

@@ -213,9 +213,14 @@ def exit_codes() -> str:
     lines += ["## Commands that judge", "", "`run`, `check`, `status` and `operate` end with the status of what they found.", ""]
     lines += _table(("Status", "Meaning"), [(f"`{status.exit_code}`", status.value) for status in Status])
     lines += ["## When something is wrong with the call or with Proofbook", ""]
-    kinds = sorted(_errors(errors.ProofbookError), key=lambda kind: (kind.exit_code, kind.__name__))
-    said = [(f"`{kind.exit_code}`", _cell(inspect.cleandoc(kind.__doc__ or "").partition("\n\n")[0])) for kind in kinds]
-    return _page([*lines, *_table(("Status", "Meaning"), [*said, ("`130`", "Somebody pressed Ctrl-C.")])])
+    kinds = sorted(
+        set(_errors(errors.ProofbookError)) - {errors.ProofbookError}, key=lambda kind: (kind.exit_code, kind.__name__)
+    )
+    said = [(kind.exit_code, _cell(inspect.cleandoc(kind.__doc__ or "").partition("\n\n")[0])) for kind in kinds]
+    said += [(errors.ProofbookError.exit_code, "A bug in Proofbook; standard error says where.")]
+    said += [(120, "Standard output took nothing: its disk is full."), (130, "Somebody pressed Ctrl-C.")]
+    rows = [(f"`{code}`", meaning) for code, meaning in sorted(said, key=lambda row: row[0])]
+    return _page([*lines, *_table(("Status", "Meaning"), rows)])
 
 
 def _errors(kind: type[errors.ProofbookError]) -> Iterator[type[errors.ProofbookError]]:

@@ -137,6 +137,8 @@ def _watch(kernel: _Kernel, line: socket.socket, bell: _warden.Bell) -> None:
                 # A process that dies closes its lines before it is seen to be gone.
                 left.append(True)
                 return False
+            if heard[0] == signal.SIGKILL:
+                _warden.tell_group(kernel.pid, signal.SIGKILL)
             if heard[0] in (signal.SIGTERM, signal.SIGKILL, signal.SIGHUP):
                 return False
             if heard[0] == signal.SIGINT:

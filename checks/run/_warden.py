@@ -2,7 +2,8 @@
 
 It adopts the orphans of its descendants (Linux), so a grandchild that left its session, its group and its parent is
 still found. When the kernel ends, when it is told to stop (SIGTERM), or when the process that started it is gone, it
-kills every descendant and waits until the system says that it has no child left. Only the standard library, because it
+kills every descendant and waits until the system says that it has no child left. Who is ended before its time is asked
+first (SIGTERM) and has a moment to put away what it holds: a lock, a half-written file. Only the standard library, because it
 stands in front of every kernel's start.
 
 Usage: ``python -I -S _warden.py PARENT_PID PROGRAM ARGUMENT…``
@@ -30,6 +31,7 @@ else:
 _PR_SET_CHILD_SUBREAPER = 36
 _LOOK_FOR_PARENT_SECONDS = 0.5
 _ENDS_SECONDS = 0.05
+_ASKED_SECONDS = 1.0
 _CROWD = 64
 _STOP_SECONDS = 5.0
 STOPPED = 143
@@ -107,20 +109,48 @@ def watch(kernel: int, bell: Bell, wanted: Callable[[], bool], *ears: int, surro
     group = _control_group.ControlGroup.make(kernel, _limits_of_a_group(surroundings))
     watched = bounds.Watch(surroundings, descendants, lambda: _refused(group))
     pause = bounds.LOOK_SECONDS if bounds.VARIABLE in surroundings else _LOOK_FOR_PARENT_SECONDS
-    while code is None and not bell.stopped and wanted() and not watched.broken():
+    broken = ""
+    while code is None and not bell.stopped and wanted() and not (broken := watched.broken()):
         code = reap(kernel)
         if code is None:
             bell.wait(pause, *ears)
+    if code is None and not broken:
+        code = _ask(kernel, bell, watched)
     watched.last_words()
     # All of a group ends at one moment, in which none of it can start another.
     group.kill()
     if code is None:
         tell_group(kernel, signal.SIGKILL)
-        # Mostly it is alone, and then nobody needs to be looked for.
         bell.wait(_ENDS_SECONDS)
     kill_all()
     group.remove()
     return STOPPED if code is None else code
+
+
+def _ask(kernel: int, bell: Bell, watched: bounds.Watch) -> int | None:
+    """Ask a kernel and all that it started to end, and wait a moment; the kernel's exit status where it did."""
+    tell_group(kernel, signal.SIGTERM)
+    asked, code = {kernel}, None
+    ends_at = time.monotonic() + _ASKED_SECONDS
+    while True:
+        # Mostly the kernel is alone and ends at once, and then nobody needs to be looked for.
+        bell.wait(_ENDS_SECONDS)
+        found = reap(kernel)
+        code = code if found is None else found
+        if _alone() or time.monotonic() > ends_at or watched.broken():
+            return code
+        for process in descendants():
+            if process not in asked:
+                asked.add(process)
+                _signal_one(process, signal.SIGTERM)
+
+
+def _alone() -> bool:
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return True
+    return False
 
 
 def clear_room(surroundings: Mapping[str, str]) -> None:
@@ -194,10 +224,14 @@ def _signal(family: list[tuple[int, int]], signum: int) -> None:
     for group in {group for _, group in family} - {os.getpgrp()}:
         tell_group(group, signum)
     for process, _ in family:
-        try:
-            os.kill(process, signum)
-        except ProcessLookupError:
-            continue
+        _signal_one(process, signum)
+
+
+def _signal_one(process: int, signum: int) -> None:
+    try:
+        os.kill(process, signum)
+    except ProcessLookupError:
+        return
 
 
 def _hurry() -> None:

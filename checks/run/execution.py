@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import hashlib
 import re
 import socket
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from checks.catalogue import Catalogue, resolve
 from checks.errors import CannotWrite, DataError, ProofbookError
+from checks.login import login
 from checks.model import Run, Runbook, RunState, Status, Step, Trigger
 from checks.run import evidence
 from checks.run.basis import basis
@@ -90,7 +90,7 @@ def prepare(
         parameters={name: mask(value) if isinstance(value, str) else value for name, value in values.items()},
         source=runbook.digest,
         host=socket.gethostname(),
-        actor=actor if actor is not None else user(),
+        actor=actor if actor is not None else login(),
         basis=basis(system, settled, values, catalogue.settings.state),
     )
     return Prepared(run, runbook, catalogue, variables, values, settled, fault)
@@ -239,14 +239,6 @@ def inject(notebook: NotebookNode, parameters: Mapping[str, ParameterValue]) -> 
         cell = new_code_cell(_INJECTED, metadata={"tags": ["injected-parameters"], "proofbook": {"injected": True}})
         cell["id"] = "proofbook-parameters"
         notebook.cells.insert(0, cell)
-
-
-def user() -> str:
-    """The name of the user that this process belongs to."""
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        return "unknown"
 
 
 def _ending(steps: Sequence[Step], drive: Drive, mask: Callable[[str], str]) -> tuple[RunState, list[str]]:

@@ -60,13 +60,25 @@ def test_the_worst_run_is_the_exit_status(project: Project) -> None:
 
 
 def test_an_answer_that_cannot_be_written_is_no_success() -> None:
-    """Where standard output takes nothing, the command says so by its exit status; a reader that has left is no failure."""
-    command = f"{sys.executable} -m tests.run.command --version"
+    """Where standard output takes nothing, the command says so, in words; a reader that has left is no failure."""
     surroundings = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
-    for where, status in (("> /dev/full", 120), ("| true; exit ${PIPESTATUS[0]}", 0)):
-        call = ["bash", "-c", f"{command} {where}"]
-        ended = subprocess.run(call, cwd=_REPOSITORY, env=surroundings, capture_output=True, timeout=100)
+    for asked, where, status in (
+        ("--version", "> /dev/full", 120),
+        ("run --help", "> /dev/full", 120),
+        ("run --help", "> /dev/full 2>&1", 120),
+        ("--version", "| true; exit ${PIPESTATUS[0]}", 0),
+    ):
+        call = ["bash", "-c", f"{sys.executable} -m tests.run.command {asked} {where}"]
+        ended = subprocess.run(call, cwd=_REPOSITORY, env=surroundings, capture_output=True, text=True, timeout=100)
         assert ended.returncode == status, ended.stderr
+        assert "Traceback" not in ended.stderr
+
+
+def test_a_bug_is_no_status_of_a_system() -> None:
+    """What nobody foresaw ends with 70 and says where, never with 1, which would be a warning."""
+    call = [sys.executable, "-c", "import checks.cli\nchecks.cli.main = lambda: 1 / 0\nchecks.cli.command()"]
+    ended = subprocess.run(call, cwd=_REPOSITORY, capture_output=True, text=True, timeout=100)
+    assert (ended.returncode, "ZeroDivisionError" in ended.stderr) == (70, True)
 
 
 def test_json_is_the_only_thing_on_standard_output(project: Project) -> None:

@@ -62,6 +62,20 @@ def test_it_ends_everything_when_told_to() -> None:
     assert not _running(marker)
 
 
+def test_who_is_ended_may_put_away_what_it_holds(tmp_path: Path) -> None:
+    """Before anything is killed all of it is asked, the program and a grandchild in a session of its own, and given a moment."""
+    polite = "trap 'sleep 0.2; touch {0}; exit' TERM; touch {0}-up; while :; do sleep 0.02; done"
+    first, second = tmp_path / "first", tmp_path / "second"
+    (tmp_path / "second.sh").write_text(polite.format(second))
+    warden = _start("bash", "-c", f"setsid bash {tmp_path}/second.sh & {polite.format(first)}")
+    ends = time.monotonic() + 10
+    while not all(Path(f"{path}-up").exists() for path in (first, second)) and time.monotonic() < ends:
+        time.sleep(0.01)
+    warden.terminate()
+    assert warden.wait(timeout=10) == 0
+    assert (first.exists(), second.exists()) == (True, True)
+
+
 def test_it_notices_that_its_parent_was_killed() -> None:
     """When the process that started it is killed without a chance to tell, everything ends within moments."""
     marker = f"43{time.time_ns() % 10**9}"
