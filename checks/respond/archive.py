@@ -1,6 +1,8 @@
 """Reports that are over: what each period came to is written down once, when it has ended, and stays as it was then.
 
-Later limits, late results and what is removed from a journal alter no report of the past.
+Later limits, late results and what is removed from a journal alter no report of the past. Where nobody published for a while it
+is written down late, out of what the journal holds of that time: figures, units and limits as they were then, also of metrics
+that are no longer declared. That is what would have been written down in time, and what reached the journal too late for it.
 """
 
 from __future__ import annotations
@@ -27,14 +29,14 @@ from checks.model import RunbookKind
 
 if TYPE_CHECKING:
     from checks.catalogue import Catalogue
-    from checks.journal import Event, Stretch
+    from checks.journal import Event, InForce, RecordedResult, Stretch
     from checks.journal.bulk import Bulk
-    from checks.model import Metric, Run, Status, System
+    from checks.journal.facts import RunMark
+    from checks.model import Status, System
 
 _BACK = 8
 """How many periods back are written down when nobody has done so yet."""
 _MOST_BACK = 400
-_MOST_RUNS = 200
 
 
 class Book(Protocol):
@@ -44,12 +46,12 @@ class Book(Protocol):
         """Questions about many metrics at once."""
         ...
 
-    def daily_worst(self, environment: str, since: datetime) -> Mapping[str, Mapping[date, Status]]:
-        """The worst status of each day of each system."""
+    def latest_results(self, environment: str) -> Mapping[str, RecordedResult]:
+        """The latest result of each metric."""
         ...
 
-    def runs(self, runbook: str | None = None, *, environment: str | None = None, limit: int = 50) -> Sequence[Run]:
-        """Runs, the one that started last first."""
+    def daily_worst(self, environment: str, since: datetime) -> Mapping[str, Mapping[date, Status]]:
+        """The worst status of each day of each system."""
         ...
 
     def events(
@@ -123,27 +125,62 @@ def _frozen(
         return
     since = datetime.combine(min(period.start for _, _, period in wanted), time(), UTC)
     systems = {system.name: system for system, _, _ in wanted}
-    metrics = {one.slug: one for system in systems.values() for one in system.metrics.values() if one.unit != TEXT_UNIT}
-    daily = bulk.stretches(list(metrics), since, timedelta(days=1))
+    known = _Known(journal, bulk, environment, systems, since)
     worst = journal.daily_worst(environment, since)
-    made = {name: _reports(catalogue, journal, environment, name) for name in systems}
+    books = {book.slug: name for name in systems for book in catalogue.runbooks_of(name) if book.kind is RunbookKind.REPORT}
+    made: dict[str, list[RunMark]] = {name: [] for name in systems}
+    for slug, marks in bulk.run_marks(dict.fromkeys(books, (since, ""))).items():
+        made[books[slug]] += reversed(marks)
     for system, name, period in wanted:
         days = Counter(status.value for day, status in worst.get(system.name, {}).items() if period.holds(day))
         begun = sum(
             one.system == system.name and one.environment in ("", environment) and period.holds(one.opened.astimezone(UTC).date())
             for one in catalogue.incidents.values()
         )
-        kept = {one.name: _kept(one, daily.get(one.slug, ()), period) for one in system.metrics.values() if one.slug in metrics}
-        runs = tuple((run.id, run.evidence or "") for run in made[system.name] if period.holds(run.started_at.date()))
+        kept = {one: found for one in known.metrics[system.name] if (found := known.kept(system.name, one, period))}
+        runs = tuple((run.id, run.evidence) for run in made[system.name] if period.holds(run.started_at.date()))
         yield Frozen(system.name, name, period.start, days, begun, kept, runs, now)
 
 
-def _kept(metric: Metric, seen: Sequence[Stretch], period: Period) -> Kept:
-    days = [one for one in seen if one.unit == metric.unit and period.holds(one.at.date())]
-    warning, critical = (limit.text if limit else "" for limit in (metric.warning, metric.critical))
-    return Kept(metric.title, metric.unit, summed(days), warning, critical)
+class _Known:
+    """What the journal holds of metrics since a moment, whatever is declared of them now.
 
+    Attributes:
+        metrics: by system, the names of those that are declared, in their order, and then of those that were.
 
-def _reports(catalogue: Catalogue, journal: Book, environment: str, system: str) -> list[Run]:
-    books = [book for book in catalogue.runbooks_of(system) if book.kind is RunbookKind.REPORT]
-    return [run for book in books for run in journal.runs(book.slug, environment=environment, limit=_MOST_RUNS)]
+    """
+
+    def __init__(self, journal: Book, bulk: Bulk, environment: str, systems: Mapping[str, System], since: datetime) -> None:
+        self._systems = systems
+        declared = {one.slug for system in systems.values() for one in system.metrics.values()}
+        seen = (slug for slug in bulk.seen(since) if slug.partition("/")[0] in systems)
+        slugs = sorted(declared.union(seen))
+        self._daily = bulk.stretches(slugs, since, timedelta(days=1))
+        self._limits = bulk.limits_in_force(slugs)
+        gone = [slug for slug in self._daily if slug not in declared]
+        latest = journal.latest_results(environment) if gone else {}
+        self._titles = {slug: latest[slug].result.title for slug in gone if slug in latest}
+        self.metrics = {
+            name: [*system.metrics, *(slug.partition("/")[2] for slug in gone if slug.startswith(f"{name}/"))]
+            for name, system in systems.items()
+        }
+
+    def kept(self, system: str, name: str, period: Period) -> Kept | None:
+        """A metric in a period; ``None`` where it has no figures, or is not declared any more and had none then."""
+        declared, slug = self._systems[system].metrics.get(name), f"{system}/{name}"
+        days: Sequence[Stretch] = [one for one in self._daily.get(slug, ()) if period.holds(one.at.date())]
+        if not days and (declared is None or declared.unit == TEXT_UNIT):
+            return None
+        # Where a unit was changed within the period, the later one counts.
+        unit = days[-1].unit if days else declared.unit if declared else ""
+        warning, critical = self._judged_by(slug, period)
+        title = declared.title if declared else self._titles.get(slug, name)
+        return Kept(title, unit, summed([one for one in days if one.unit == unit]), warning, critical)
+
+    def _judged_by(self, slug: str, period: Period) -> tuple[str, str]:
+        """The limits by which a metric was judged last before a period was over."""
+        end = datetime.combine(period.end, time(), UTC)
+        then: InForce | None = None
+        for force in self._limits.get(slug, ()):
+            then = force if force.since < end else then
+        return (then.warning or "", then.critical or "") if then else ("", "")

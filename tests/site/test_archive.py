@@ -11,9 +11,9 @@ import pytest
 import sqlalchemy as sa
 
 from checks.catalogue import Catalogue, load
-from checks.journal import Journal
+from checks.journal import Journal, open_journal
 from checks.journal import _tables as t
-from checks.journal.periods import FROZEN, PERIODS, Period, detail_of, periods, read
+from checks.journal.periods import FROZEN, PERIODS, Frozen, Period, detail_of, periods, read
 from checks.respond import archive
 from checks.site import further
 from checks.site.facts import Facts, Publication, gather
@@ -107,6 +107,51 @@ def test_nothing_is_written_down_twice_or_too_early(catalogue: Catalogue, journa
     events = [event.subject for event in journal.events(FROZEN, limit=1_000)]
     assert len(events) == len(set(events))
     assert {f"report/staging/shop/daily/2024-11-{day}" for day in range(11, 31)} <= set(events)
+
+
+CHANGED = SYSTEM.replace("> 500 ms", "> 50 ms").replace("unit: ms", "unit: s").partition("  backup-age:")[0]
+"""The shop as it is declared a month later: another limit, another unit, a metric less."""
+DAYS = 34
+
+
+def _documents(journal: Journal) -> dict[str, Frozen]:
+    found = {event.subject: read(event.detail) for event in journal.events(FROZEN, limit=1_000)}
+    return {subject: replace(one, at=TODAY, digest="") for subject, one in found.items() if one is not None}
+
+
+def test_written_down_late_it_is_the_same(catalogue: Catalogue, tmp_path: Path) -> None:
+    """A period that nobody wrote down in time has the figures, days, limits and runs that it would have had, however late."""
+    begin = TODAY - timedelta(days=DAYS)
+    book = catalogue.root / "notebooks/shop/clear-cache.md"
+    book.write_text(book.read_text().replace("kind: procedure", "kind: report"))
+    catalogue = load(catalogue.root)
+    catalogue.settings.state.mkdir(parents=True)
+    url = "sqlite:///{}/{}.db".format
+    with open_journal(url(tmp_path, "late")) as late, open_journal(url(tmp_path, "in-time")) as in_time:
+        for number, days in enumerate(range(0, DAYS, 3)):
+            at = begin + timedelta(days=days)
+            values: dict[str, float | str] = {"latency": 100.0 + number % 7, "backup-age": 4.0, "error-rate": number * 1.0}
+            if number % 9 == 0:
+                values["latency"] = "no answer"
+            for journal in (late, in_time):
+                record(catalogue, journal, at, values, run_id=f"01RUN{number:03}")
+                record(catalogue, journal, at, {}, run_id=f"01REPORT{number:03}", runbook="shop/clear-cache", cells=[])
+            archive.freeze(catalogue, in_time, "staging", at)
+        path = catalogue.root / "docs/systems/shop/system.yml"
+        path.write_text(CHANGED)
+        changed = load(catalogue.root)
+        archive.freeze(catalogue, late, "staging", begin)
+        assert archive.freeze(changed, late, "staging", TODAY) > DAYS
+        archive.freeze(catalogue, in_time, "staging", TODAY)
+        documents = [_documents(journal) for journal in (late, in_time)]
+    assert documents[0].keys() == documents[1].keys()
+    for subject, one in documents[0].items():
+        other = documents[1][subject]
+        figures, others = ({name: kept for name, kept in of.metrics.items() if kept.figure.count} for of in (one, other))
+        assert (figures, one.days, one.incidents, one.runs) == (others, other.days, other.incidents, other.runs), subject
+    october = documents[0]["report/staging/shop/monthly/2024-10-01"]
+    assert october.metrics["latency"].critical == "> 500 ms"
+    assert len(october.runs) > 6
 
 
 def test_a_document_is_read_as_it_was_written(catalogue: Catalogue, journal: Journal, tmp_path: Path) -> None:
