@@ -2,31 +2,38 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from html import escape
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from checks.catalogue import notebook
 from checks.model import Step
-from checks.site import words
+from checks.site import pictures, words
+from checks.site.pictures import Picture
 
 _RESULT = "application/vnd.proofbook.result+json"
 _MOST_CHARACTERS = 20_000
-_MOST_IN_ALL = 120_000
-"""Characters of the outputs of a whole notebook that are shown; letters that HTML escapes take several bytes."""
-_MOST_IMAGE_BYTES = 2_000_000
-_PNG = b"\x89PNG\r\n\x1a\n"
+_MOST_IN_ALL = 160_000
+"""Bytes that the sources and outputs of a whole notebook take on its page, escaped as HTML."""
+_LEAST_OUTPUTS = 40_000
+"""So many of them are for outputs, however long the sources are."""
+_MOST_BESIDE = 60_000
+"""Bytes that the outputs of all steps take on the page of a runbook, where other things stand, too."""
+_LEAST = 80
+"""Characters that are shown of an output, however much the others say."""
+_MOST_OF_A_LETTER = len("&quot;")
+_MOST_PICTURES = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """What a cell gave: harmless text, or a PNG as a data URI.
+    """What a cell gave: harmless text, or a picture.
 
     Attributes:
         left_out: how many characters were too many to show.
@@ -36,7 +43,7 @@ class Output:
     """
 
     text: str = ""
-    image: str = ""
+    picture: Picture | None = None
     left_out: int = 0
     failed: bool = False
     result: bool = False
@@ -73,6 +80,13 @@ class Evidence:
     cells: tuple[Cell, ...]
     _document: dict[str, Any]
     _steps: list[tuple[Step, ...]] = field(default_factory=list)
+    _beside: list[tuple[Cell, ...]] = field(default_factory=list)
+
+    @property
+    def pictures(self) -> dict[str, Picture]:
+        """What its cells drew and is shown, by digest."""
+        found = (output.picture for cell in self.cells for output in cell.outputs)
+        return {picture.digest: picture for picture in found if picture is not None}
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -84,9 +98,14 @@ class Evidence:
         return self._steps[0]
 
     def step(self, title: str, number: int) -> tuple[Cell, ...]:
-        """The cells of the step of this title; a step that was renamed since is found by its number."""
+        """The cells of the step of this title, no longer than a page bears on which other things stand.
+
+        A step that was renamed since is found by its number.
+        """
+        if not self._beside:
+            self._beside.append(_short(self.cells, _MOST_BESIDE))
         found = [step for step in self.steps if step.title == title] or [step for step in self.steps if step.number == number]
-        return tuple(self.cells[position] for position in found[0].cells) if found else ()
+        return tuple(self._beside[0][position] for position in found[0].cells) if found else ()
 
 
 @dataclass(slots=True)
@@ -139,25 +158,83 @@ def read(digest: str, content: bytes) -> Evidence | None:
             return None
         for cell in executed["cells"]:
             cell["source"] = _text(cell["source"])
-        cells = tuple(_cell(position, cell) for position, cell in enumerate(executed["cells"]))
-        return Evidence(digest, _short(cells), executed)
+        cells = tuple(_cells(executed["cells"]))
+        for cell in executed["cells"]:
+            # Pictures are large, and steps are found without them.
+            cell.pop("outputs", None)
+        room = max(_LEAST_OUTPUTS, _MOST_IN_ALL - sum(_size(cell.source) for cell in cells))
+        return Evidence(digest, _short(cells, room), executed)
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
-def _short(cells: tuple[Cell, ...]) -> tuple[Cell, ...]:
+def _size(text: str) -> int:
+    """How many bytes a text takes on a page."""
+    return len(escape(text).encode())
+
+
+def _short(cells: tuple[Cell, ...], most: int) -> tuple[Cell, ...]:
     """Cells whose outputs together are not longer than a page may be; of the later ones less is shown, and how much is told."""
-    if sum(len(output.text) for cell in cells for output in cell.outputs) <= _MOST_IN_ALL:
+    texts = [output.text for cell in cells for output in cell.outputs]
+    # A letter takes six bytes at the most; what is short beyond doubt is most of what there is.
+    if _MOST_OF_A_LETTER * sum(map(len, texts)) <= most or sum(map(_size, texts)) <= most:
         return cells
-    left, short = _MOST_IN_ALL, []
+    left, short = most, []
     for cell in cells:
         outputs = []
         for output in cell.outputs:
-            kept = output.text[: max(left, 80)]
-            left -= len(kept)
+            kept = _cut(output.text, left)
+            left -= _size(kept)
             outputs.append(replace(output, text=kept, left_out=output.left_out + len(output.text) - len(kept)))
         short.append(replace(cell, outputs=tuple(outputs)))
     return tuple(short)
+
+
+def _cut(text: str, most: int) -> str:
+    """As much of the beginning of a text as takes that many bytes on a page, and never less than a line."""
+    while len(text) > _LEAST and (size := _size(text)) > most:
+        text = text[: max(_LEAST, min(len(text) - 1, len(text) * most // size))]
+    return text
+
+
+def _cells(written: Any) -> Iterator[Cell]:
+    heading, drawn = "", 0
+    for position, cell in enumerate(written):
+        read = _cell(position, cell)
+        heading = heading if read.code else read.heading or heading
+        outputs = []
+        for output in read.outputs:
+            drawn += output.picture is not None
+            outputs.append(_told(output, position, heading) if drawn <= _MOST_PICTURES else _left_out(output))
+        yield replace(read, outputs=_joined(outputs))
+
+
+def _told(output: Output, position: int, heading: str) -> Output:
+    """An output whose picture can be told in words to whoever does not see it."""
+    if output.picture is None or output.picture.said:
+        return output
+    said = f"What cell {position} drew" + (f" below “{heading}”" if heading else "")
+    return replace(output, picture=replace(output.picture, said=said))
+
+
+def _left_out(output: Output) -> Output:
+    return output if output.picture is None else Output("[an image that is not shown; the evidence file has it]")
+
+
+def _joined(outputs: Sequence[Output]) -> tuple[Output, ...]:
+    """Outputs, of which neighbours that are text of one kind are one: a loop that shows a line each time makes thousands."""
+    found: list[Output] = []
+    for kind, some in groupby(outputs, _kind):
+        alike = list(some)
+        whole = kind is None or len(alike) == 1
+        found += alike if whole else [replace(alike[0], text="\n".join(one.text for one in alike))]
+    return tuple(found)
+
+
+def _kind(output: Output) -> str | None:
+    if output.picture or output.failed or output.left_out:
+        return None
+    return "result" if output.result else "text"
 
 
 def _cell(position: int, cell: Any) -> Cell:
@@ -182,27 +259,19 @@ def _outputs(written: Any) -> list[Output]:
             lines = output.get("traceback") or [f"{output.get('ename')}: {output.get('evalue')}"]
             one = _bounded("\n".join(map(str, lines)), failed=True)
         else:
-            one = _display(output.get("data", {}))
-        if one.text or one.image:
+            one = _display(output.get("data", {}), output.get("metadata", {}))
+        if one.text or one.picture:
             shown.append(one)
     return shown
 
 
-def _display(data: Mapping[str, Any]) -> Output:
+def _display(data: Mapping[str, Any], about: Mapping[str, Any]) -> Output:
     if "image/png" in data:
-        return _image(_text(data["image/png"]))
+        known = about.get("image/png", {})
+        found = pictures.read(_text(data["image/png"]), known if isinstance(known, Mapping) else {})
+        return Output(found) if isinstance(found, str) else Output(picture=found)
     # HTML in outputs was made by what is observed, so only its plain text is shown.
     return _bounded(_text(data.get("text/plain", "")), result=_RESULT in data)
-
-
-def _image(encoded: str) -> Output:
-    try:
-        content = base64.b64decode("".join(encoded.split()), validate=True)
-    except binascii.Error:
-        return Output(text="[an image that cannot be read]")
-    if not content.startswith(_PNG) or len(content) > _MOST_IMAGE_BYTES:
-        return Output(text=f"[an image of {len(content):,} bytes that is not shown]")
-    return Output(image="data:image/png;base64," + base64.b64encode(content).decode())
 
 
 def _bounded(text: str, *, failed: bool = False, result: bool = False) -> Output:

@@ -15,7 +15,7 @@ from checks.site.past import Past
 if TYPE_CHECKING:
     from checks.site.facts import Facts
 
-_FORMAT = 3
+_FORMAT = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,7 @@ class Manifest:
         lasting: a digest of what pages of runs and evidence depend on, which outlive what is declared.
         pasts: by runbook, all of its runs.
         proofs: by digest, each page of evidence: what it was made of, its size, and when it was written.
+        pictures: by digest of evidence that has any, each picture by its own digest: its size, and when it was written.
         assets: the files whose addresses carry a digest, which the pages of this publication load.
 
     """
@@ -55,13 +56,14 @@ class Manifest:
     lasting: str = ""
     pasts: dict[str, Past] = field(default_factory=dict)
     proofs: dict[str, tuple[str, int, int]] = field(default_factory=dict)
+    pictures: dict[str, dict[str, tuple[int, int]]] = field(default_factory=dict)
     assets: list[str] = field(default_factory=list)
 
     def write(self, path: Path) -> None:
         """Write it, whole or not at all."""
         files = {address: [w.made_of, w.facts, w.paths, w.stamp.size, w.stamp.changed_ns] for address, w in self.files.items()}
         head = {"format": _FORMAT, "key": self.key, "lasting": self.lasting, "assets": self.assets}
-        lines = (head, files, {slug: past.written() for slug, past in self.pasts.items()}, self.proofs)
+        lines = (head, files, {slug: past.written() for slug, past in self.pasts.items()}, self.proofs, self.pictures)
         aside = path.with_name(f".{path.name}")
         aside.write_text("\n".join(json.dumps(line) for line in lines), encoding="utf-8")
         aside.replace(path)
@@ -70,7 +72,7 @@ class Manifest:
 def read(path: Path) -> Manifest:
     """Read a manifest; an empty one where it is missing or not ours."""
     try:
-        head, files, pasts, proofs = (json.loads(line) for line in path.read_text(encoding="utf-8").splitlines())
+        head, files, pasts, proofs, pictures = (json.loads(line) for line in path.read_text(encoding="utf-8").splitlines())
         if head["format"] != _FORMAT:
             return Manifest("")
         written = {
@@ -79,7 +81,8 @@ def read(path: Path) -> Manifest:
         }
         found = {slug: Past.read(past) for slug, past in pasts.items()}
         proven = {digest: (made_of, size, changed) for digest, (made_of, size, changed) in proofs.items()}
-        return Manifest(head["key"], written, head["lasting"], found, proven, head["assets"])
+        drawn = {digest: {one: (size, changed) for one, (size, changed) in some.items()} for digest, some in pictures.items()}
+        return Manifest(head["key"], written, head["lasting"], found, proven, drawn, head["assets"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return Manifest("")
 

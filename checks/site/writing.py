@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from checks.site import exports, feeds, fill, fragments, further, manifest, own_files, past
+from checks.site import exports, feeds, fill, fragments, further, manifest, own_files, past, pictures
 from checks.site.kept import Stamp
 from checks.site.linking import link
 from checks.site.manifest import Manifest, Written
@@ -24,6 +24,7 @@ from checks.site.sharing import shared
 from checks.site.watch import Tokens, watched, written
 
 if TYPE_CHECKING:
+    from checks.site.evidence import Evidence
     from checks.site.facts import Facts
     from checks.site.kept import KeptFile, Skeleton
 
@@ -50,25 +51,31 @@ class Counted:
     rewritten: int
 
 
-def evidence_page(digest: str, run_ids: Sequence[str], facts: Facts) -> bytes:
+def evidence_page(digest: str, evidence: Evidence | None, run_ids: Sequence[str], facts: Facts) -> bytes:
     """The page of an executed notebook."""
     # Runs that left the very same bytes are rare, and there may be any number of them.
     runs = [facts.by_id[run_id] for run_id in run_ids[-_RUNS_TOLD:]]
-    return fragments.evidence_page(facts, digest, facts.archive.once(digest), runs, len(run_ids) - len(runs)).encode()
+    return fragments.evidence_page(facts, digest, evidence, runs, len(run_ids) - len(runs)).encode()
 
 
 def write_evidence(facts: Facts, to: Path) -> None:
     """Write ``evidence/<digest>.html`` for every run that a page may link to, and what else stands beside MkDocs' pages."""
+
+    def write(address: str, content: bytes) -> None:
+        (to / address).parent.mkdir(parents=True, exist_ok=True)
+        (to / address).write_bytes(content)
+
     for page in further.pages(facts):
-        (to / page.address).parent.mkdir(parents=True, exist_ok=True)
-        (to / page.address).write_bytes(page.make(facts))
+        write(page.address, page.make(facts))
     runs: dict[str, list[str]] = {}
     for run_id, run in facts.by_id.items():
         if run.evidence and facts.archive.holds(run.evidence):
             runs.setdefault(run.evidence, []).append(run_id)
-    (to / "evidence").mkdir(parents=True, exist_ok=True)
     for digest, ids in runs.items():
-        (to / "evidence" / f"{digest}.html").write_bytes(evidence_page(digest, sorted(ids), facts))
+        evidence = facts.archive.once(digest)
+        write(f"evidence/{digest}.html", evidence_page(digest, evidence, sorted(ids), facts))
+        for picture in evidence.pictures.values() if evidence else ():
+            write(picture.address, picture.content)
 
 
 class Writer:
@@ -143,7 +150,9 @@ class Writer:
         self._facts.by_id.need(run_id for digest in anew for run_id in runs[digest])
         for digest in anew:
             path = Path(self._ready(f"evidence/{digest}.html"))
-            path.write_bytes(evidence_page(digest, sorted(runs[digest]), self._facts))
+            evidence = self._facts.archive.once(digest)
+            path.write_bytes(evidence_page(digest, evidence, sorted(runs[digest]), self._facts))
+            self._draw(digest, evidence)
             made_of = manifest.short(f"{about[digest]} {sorted(runs[digest])}")
             stamp_of = Stamp.of(path)
             if stamp_of is not None:
@@ -159,9 +168,27 @@ class Writer:
         source = f"{self._before_lasting.folder}/{address}"
         if Stamp.of(source) != Stamp(known[1], known[2]):
             return False
-        self._link(source, address)
+        drawn = self._before_lasting.manifest.pictures.get(digest, {})
+        found = {pictures.address(one): Stamp(*stamp) for one, stamp in drawn.items()}
+        if any(Stamp.of(f"{self._before_lasting.folder}/{one}") != stamp for one, stamp in found.items()):
+            return False
+        for one in (address, *found):
+            self._link(f"{self._before_lasting.folder}/{one}", one)
         self.manifest.proofs[digest] = known
+        if drawn:
+            self.manifest.pictures[digest] = drawn
         return True
+
+    def _draw(self, digest: str, evidence: Evidence | None) -> None:
+        """Write the pictures that a notebook drew; each is written once, however many have it."""
+        drawn = {}
+        for picture in evidence.pictures.values() if evidence else ():
+            if picture.address not in self._wanted:
+                Path(self._ready(picture.address)).write_bytes(picture.content)
+            if stamp := Stamp.of(f"{self._to}/{picture.address}"):
+                drawn[picture.digest] = (stamp.size, stamp.changed_ns)
+        if drawn:
+            self.manifest.pictures[digest] = drawn
 
     def _proofs(self) -> Iterator[tuple[str, str, str]]:
         """Each run that has evidence: its id, the digest of that, and its runbook."""
