@@ -19,7 +19,7 @@ from checks.site.pictures import Picture
 
 _RESULT = "application/vnd.proofbook.result+json"
 _MOST_CHARACTERS = 20_000
-_MOST_IN_ALL = 160_000
+_MOST_IN_ALL = 140_000
 """Bytes that the sources and outputs of a whole notebook take on its page, escaped as HTML."""
 _LEAST_OUTPUTS = 40_000
 """So many of them are for outputs, however long the sources are."""
