@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from checks.catalogue import notebook as reader
 from checks.catalogue._findings import Finding
 from checks.errors import Place
 
@@ -23,9 +24,14 @@ def kernel(runbook: Runbook, root: Path) -> Iterator[Finding]:
     """
     if not (runbook.path.parents[1] / _PAIRING).is_file():
         return
+    text = runbook.path.read_text(encoding="utf-8")
+    magics = [cell.source.startswith("%%") for cell in reader.read(runbook).cells if cell.cell_type == "code"]
+    if "\njupyter:" not in text and magics.count(True) <= magics.count(False):
+        # Reading it once more, as JupyterLab would, takes longer than everything else that is looked for in it.
+        return
     import jupytext
 
-    notebook = jupytext.reads(runbook.path.read_text(encoding="utf-8"), fmt={"extension": ".md", "format_name": "markdown"})
+    notebook = jupytext.reads(text, fmt={"extension": ".md", "format_name": "markdown"})
     language = notebook.metadata.get("jupytext", {}).get("main_language", "python")
     if language != "python":
         shown = runbook.path.relative_to(root)

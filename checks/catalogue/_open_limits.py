@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from checks.catalogue import _open_shell, _yaml
+from checks.catalogue import _open_shell
 from checks.catalogue._findings import Finding, Severity
 from checks.catalogue.domains import domain_of
 from checks.errors import Place
@@ -28,12 +28,22 @@ class Places:
         self._shown = system.path.relative_to(root) if system.path.is_relative_to(root) else system.path
 
     @cached_property
-    def _data(self) -> Any:
-        return _yaml.read_mapping(self._path.read_text(encoding="utf-8"), self._shown)
+    def _top(self) -> Any:
+        import yaml  # type: ignore[import-untyped]
+
+        # The reader that refuses what may not stand here has read it; libyaml tells places fifty times as fast.
+        return yaml.compose(self._path.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
     def of(self, metric: str, *keys: str) -> Place:
         """The place of a key below a metric."""
-        return _yaml.place_of(self._data, ["metrics", metric, *keys], self._shown, 1)
+        node, mark = self._top, self._top.start_mark
+        for name in ("metrics", metric, *keys):
+            pairs = node.value if node.id == "mapping" else ()
+            found = next(((key, value) for key, value in pairs if key.value == name), None)
+            if found is None:
+                break
+            mark, node = found[0].start_mark, found[1]
+        return Place(self._shown, mark.line + 1, mark.column + 1)
 
 
 def limits(metric: Metric, places: Places) -> Iterator[Finding]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from copy import deepcopy
+from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 _HEADING = re.compile(r"^##\s+(.+?)\s*#*\s*$", re.MULTILINE)
 # Left to itself, Jupytext takes the language that most fences have for the notebook's, and Python for a magic.
 _PYTHON = "---\njupyter:\n  kernelspec: {name: python3, display_name: Python 3, language: python}\n---\n\n"
+_MOST_KEPT = 256
 _GRAVITY = (StepClass.READ, StepClass.MANUAL, StepClass.CHANGE, StepClass.DESTRUCTIVE)
 _FENCED = re.compile(r"^(`{3,}|~{3,}).*?^\1`*~*[ \t]*$", re.MULTILINE | re.DOTALL)
 
@@ -34,13 +37,19 @@ def read(runbook: Runbook) -> NotebookNode:
 
 def read_text(text: str, path: Path) -> NotebookNode:
     """Read a runbook's Markdown; see `read`."""
-    import jupytext
-
     try:
-        notebook: NotebookNode = jupytext.reads(_PYTHON + body_of(text), fmt={"extension": ".md", "format_name": "markdown"})
+        # Whoever asks may change what it gets, and several ask in one command.
+        return deepcopy(_parsed(text))
     except Exception as error:
         # Jupytext documents no error of its own; whatever it raises here, the file is at fault.
         raise DataError(f"Jupytext cannot read this runbook: {error}", where=Place(path)) from error
+
+
+@lru_cache(maxsize=_MOST_KEPT)
+def _parsed(text: str) -> NotebookNode:
+    import jupytext
+
+    notebook: NotebookNode = jupytext.reads(_PYTHON + body_of(text), fmt={"extension": ".md", "format_name": "markdown"})
     _split_at_headings(notebook)
     for number, cell in enumerate(notebook.cells):
         cell["id"] = f"cell-{number}"

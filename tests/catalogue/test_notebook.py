@@ -77,3 +77,12 @@ def test_steps_cover_every_cell_once() -> None:
     book = notebook.read_text(TEXT, Path("a.md"))
     covered = [position for step in notebook.steps(book) for position in step.cells]
     assert covered == list(range(len(book.cells)))
+
+
+def test_whoever_reads_may_change_what_it_gets() -> None:
+    """A text is parsed once; a cell that one reader alters is as it was for the next."""
+    notebook.read_text(TEXT, Path("a.md")).cells[1].source = "altered"
+    notebook.read_text(TEXT, Path("a.md")).metadata.clear()
+    again = notebook.read_text(TEXT, Path("a.md"))
+    assert again.cells[1].source != "altered"
+    assert again.metadata.kernelspec.name == "python3"
