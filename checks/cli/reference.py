@@ -78,7 +78,9 @@ FILES = (
     ("public/current/feed.xml", "`proofbook publish`", "Changes of status and failed runs, as an Atom feed."),
     ("public/current/calendar.ics", "`proofbook publish`", "What runs when, as iCalendar."),
     ("public/current/badges/<system>.svg", "`proofbook publish`", "A picture of a system's status."),
+    ("public/current/sitemap.xml", "`proofbook publish`", "Every page, where `site_url` in mkdocs.yml says where the site lies."),
     ("public/current/evidence/<sha256>.html", "`proofbook publish`", "Evidence that the pages link to, for reading."),
+    ("public/current/evidence/images/<sha256>.png", "`proofbook publish`", "What cells drew."),
 )
 """Folders and files, who writes each, and what it holds; a test compares those of a publication with a real one."""
 

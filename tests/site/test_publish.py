@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import fcntl
+import gzip
 import json
 import re
 import shutil
@@ -15,7 +16,7 @@ from checks.catalogue import Catalogue, load
 from checks.errors import Busy, CatalogueErrors, DataError
 from checks.journal import Journal
 from checks.model import Status
-from checks.site import kept, lost_page
+from checks.site import kept, lost_page, sitemap
 from checks.site.macros import macros
 from checks.site.publish import Published, current, publish
 from tests.site.project import small_project
@@ -54,6 +55,19 @@ def test_what_is_not_there_is_told_at_any_depth(published: Published) -> None:
     assert 'name="color-scheme" content="light dark"' in text
     assert 'href="/ops/runbooks/"' in lost_page.page("Shop & Co", "https://ops.example/ops/runbooks")
     assert "Shop &amp; Co" in lost_page.page("Shop & Co", None)
+
+
+@pytest.mark.parametrize("page", ["", "<url><loc>https://ops.example/a.html</loc><lastmod>2024-01-01</lastmod></url>"])
+def test_a_sitemap_has_pages_or_is_none(page: str, now: datetime, tmp_path: Path) -> None:
+    """A sitemap is dated by its publication; where no page has a whole address there is none, as an empty one is not valid."""
+    written = f'<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">{page}</urlset>'
+    (tmp_path / "sitemap.xml").write_text(written)
+    (tmp_path / "sitemap.xml.gz").write_bytes(gzip.compress(written.encode()))
+    sitemap.date(tmp_path, now)
+    assert [path.name for path in sorted(tmp_path.iterdir())] == (["sitemap.xml", "sitemap.xml.gz"] if page else [])
+    if page:
+        assert "<lastmod>2024-11-12</lastmod>" in (tmp_path / "sitemap.xml").read_text()
+        assert gzip.decompress((tmp_path / "sitemap.xml.gz").read_bytes()) == (tmp_path / "sitemap.xml").read_bytes()
 
 
 def test_each_figure_leads_to_its_cell(published: Published) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
@@ -20,11 +22,15 @@ from checks.journal import Journal, open_journal
 from checks.journal.duties import ACKNOWLEDGED, NOTED, OPENED, SIGNED, SignOff, detail_of
 from checks.judge import judge
 from checks.model import Observation, Run, RunState, Status, Trigger, Unmeasured
+from checks.respond import archive
+from checks.site import archives, history, tables
 from checks.site.publish import Published, publish
-from tests.site.history import keep_evidence
+from tests.site.history import drawn, keep_evidence, png
 
 NOW = datetime(2024, 11, 12, 10, 42, 10, tzinfo=UTC)
 MOST_OF_A_TEXT = 20_000
+SHORT = ((tables, "IN_A_TABLE", 1), (tables, "ON_A_PAGE", 9), (archives, "METRICS_ON_A_PAGE", 9), (history, "RUNS_SHOWN", 1))
+"""Bounds of tables that make a small shop have every page that a large one has."""
 
 _UNBUILT = ("](x", "no-such-kind")
 """An author's link to no page, or place for no figure: the build is refused, and says where."""
@@ -33,6 +39,7 @@ _HALVES = re.compile("[\ud800-\udfff]")
 
 MKDOCS = """\
 site_name: Shop
+site_url: https://shop.example/ops/
 theme: {name: material}
 plugins:
   - search
@@ -48,6 +55,7 @@ PAGES = {
     "systems/shop/index": (
         '# Shop\n\n{{ status("shop") }} {{ strip("shop") }}\n\n{{ needs("shop") }}\n\n{{ metrics("shop") }}\n\n'
         '{{ runbooks("shop") }}\n\n{{ contacts("shop") }}\n\n{{ maintenance("shop") }}\n\n{{ decisions("shop") }}\n\n'
+        '{{ severities("shop") }}\n\n'
         '{{ value("shop/m-0") }} {{ spark("shop/m-0") }} {{ tick("shop/m-1") }} {{ tick_run("shop/book-0") }}\n\n'
         '{{ runs("shop/book-0") }}\n\n{{ checklist("shop") }}\n\n{{ incidents("shop") }}\n'
     ),
@@ -114,8 +122,11 @@ def publish_shop(root: Path, said: Sequence[str]) -> tuple[Catalogue, Published]
     """Write, journal and publish a shop that says these texts; what it declares, and what was published."""
     catalogue = hostile_shop(root, said)
     catalogue.settings.state.mkdir(parents=True, exist_ok=True)
-    with open_journal(catalogue.settings.journal) as journal:
+    with ExitStack() as stack, open_journal(catalogue.settings.journal) as journal:
+        for module, name, bound in SHORT:
+            stack.enter_context(mock.patch.object(module, name, bound))
         told(catalogue, journal, said)
+        archive.freeze(catalogue, journal, "test", NOW)
         return catalogue, publish(catalogue, journal, root / "public", NOW)
 
 
@@ -221,6 +232,8 @@ def _ran(catalogue: Catalogue, journal: Journal, book: str, number: int, text: s
                 new_output("stream", name="stderr", text=text),
                 new_output("display_data", data=data),
                 new_output("display_data", data={"text/html": text, "text/markdown": text, "text/latex": text}),
+                drawn(png(), alt=text, title=text),
+                drawn(text.encode(errors="replace")),
                 new_output("error", ename=text, evalue=text, traceback=[text]),
             ],
         ),
