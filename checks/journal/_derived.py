@@ -6,14 +6,14 @@ anew from them; that the two agree is tested. Every migration of an older journa
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
 from checks.journal import _seals
 from checks.journal import _tables as t
-from checks.journal._put import among, put
+from checks.journal._put import of_keys, put
 from checks.journal._walk import Judged, walk
 from checks.journal.facts import Sample
 from checks.model import Run, RunState, Status
@@ -22,6 +22,8 @@ DAY = 86_400_000_000  # microseconds
 
 _STATUSES = tuple(status.value for status in Status)
 _PLACES = {status: place for place, status in enumerate(Status)}
+_ONCE = {status: tuple(int(one is status) for one in Status) for status in Status}
+_BY_WORD = {status.value: status for status in Status}
 _LAST = tuple(f"last_{status}" for status in _STATUSES)
 _LATEST = ("series", "result", "judged_at", "status", "since", "seen_at", *_LAST)
 TOLD = (
@@ -29,7 +31,11 @@ TOLD = (
     *("cell", "step", "samples", "baseline"),
 )
 """What is kept of the latest result beside its status and time: all that it says."""
+_KEPT = ("result", "judged_at", "status", "warning", "critical", "since", "seen_at", *_LAST)
+"""What is read of the latest result, moments as numbers; those of each status come last."""
+_SINCE, _SEEN_AT = (_KEPT.index(name) for name in ("since", "seen_at"))
 _WIDTHS = tuple(width // t.MICROSECOND for width in t.WIDTHS)
+_STRETCH = tuple(column.name for column in t.stretches.c)
 
 
 def _added(table: sa.Table, *counts: str) -> str:
@@ -85,13 +91,12 @@ def upsert(connection: sa.Connection, table: sa.Table) -> Any:
 def hold(connection: sa.Connection, series: Iterable[int]) -> None:
     """Let no other writer of these series past until the transaction ends; on SQLite there is none anyway."""
     if connection.dialect.name == "postgresql":
-        held = sa.select(t.series.c.id).where(among(connection, t.series.c.id, series)).order_by(t.series.c.id)
-        connection.execute(held.with_for_update(key_share=True)).all()
+        of_keys(connection, t.series, "id", ["id"], sorted(set(series)), "ORDER BY id FOR NO KEY UPDATE")
 
 
 def known(connection: sa.Connection, series: Sequence[int]) -> dict[int, Judged]:
     """The latest result of each of these series."""
-    return {row.series: _judged(row) for row in connection.execute(_known(connection, series))}
+    return {key: _judged(row) for key, row in _known(connection, series).items()}
 
 
 def is_old_news(sample: Sample, before: Judged) -> bool:
@@ -121,9 +126,10 @@ def note(
         told: of each new result, by its key, what `TOLD` names.
 
     """
-    _note_seals(connection, seen)
-    _note_days(connection, judged, seen)
-    _note_stretches(connection, seen)
+    ordered = sorted(seen)
+    _note_seals(connection, ordered)
+    _note_days(connection, judged, ordered)
+    _note_stretches(connection, ordered)
     touched = sorted({series for series, _ in judged} | {one.series for one in seen if one.status is not None})
     if touched:
         _note_latest(connection, touched, judged, seen, told)
@@ -138,43 +144,53 @@ def note_unfinished(connection: sa.Connection, run: Run) -> None:
 
 
 def _note_days(connection: sa.Connection, judged: Sequence[tuple[int, Judged]], seen: Sequence[Seen]) -> None:
-    days: dict[tuple[int, int], list[int]] = {}
-    told = [(series, one.judged_at, one.status) for series, one in judged]
-    told += [(one.series, one.ts, one.status) for one in seen if one.status is not None]
-    for series, micros, status in told:
-        days.setdefault((series, micros // DAY), [0, 0, 0, 0])[_PLACES[status]] += 1
-    rows = [(*key, *counts) for key, counts in sorted(days.items())]
+    days = [(series, one.judged_at // DAY, *_ONCE[one.status]) for series, one in judged]
+    days += [(one.series, one.ts // DAY, *_ONCE[one.status]) for one in seen if one.status is not None]
+    rows = _merged(days, 2, lambda one, other: map(int.__add__, one, other))
     put(connection, t.series_days, ("series", "day", *_STATUSES), rows, _added(t.series_days, *_STATUSES))
 
 
 def _note_stretches(connection: sa.Connection, seen: Sequence[Seen]) -> None:
-    found: dict[tuple[int, int, int, str], list[Any]] = {}
-    for one in seen:
-        series, micros, value, unit = one.series, one.ts, one.value, one.unit
-        for width in _WIDTHS:
-            key = series, width, micros - micros % width, unit
-            known = found.get(key)
-            if known is None:
-                found[key] = [1, value, value, value, micros]
-                continue
-            known[0] += 1
-            known[1] = min(known[1], value)
-            known[2] = max(known[2], value)
-            known[3] += value
-            known[4] = max(known[4], micros)
-    rows = [(*key, *known) for key, known in sorted(found.items())]
-    put(connection, t.stretches, [column.name for column in t.stretches.c], rows, _STRETCHED)
+    each = [
+        (series, width, micros - micros % width, unit, 1, value, value, value, micros)
+        for series, micros, value, unit, _ in seen
+        for width in _WIDTHS
+    ]
+    put(connection, t.stretches, _STRETCH, _merged(each, 4, _stretched), _STRETCHED)
+
+
+def _stretched(one: Sequence[Any], other: Sequence[Any]) -> Sequence[Any]:
+    (number, low, high, total, last), (more, lower, higher, plus, later) = one, other
+    return number + more, min(low, lower), max(high, higher), total + plus, max(last, later)
 
 
 def _note_seals(connection: sa.Connection, seen: Sequence[Seen]) -> None:
     """Seal new observations; the seals are no part of what can be drawn anew."""
-    found: dict[tuple[int, int], list[int]] = {}
-    for one in seen:
-        status = None if one.status is None else one.status.value
-        seals = found.setdefault((one.series, one.ts - one.ts % _seals.HOUR), [])
-        seals.append(_seals.of_observation(one.series, one.ts, one.value, one.unit, status))
-    rows = [(*key, len(some), _seals.summed(some)) for key, some in sorted(found.items())]
+    each = [
+        (series, ts - ts % _seals.HOUR, 1, _seals.of_observation(series, ts, value, unit, status and status.value))
+        for series, ts, value, unit, status in seen
+    ]
+    rows = _merged(each, 2, lambda one, other: (one[0] + other[0], _seals.summed((one[1], other[1]))))
     put(connection, t.seals, ("series", "start", "number", "total"), rows, _SEALED)
+
+
+def _merged(
+    rows: list[tuple[Any, ...]], keys: int, merge: Callable[[Sequence[Any], Sequence[Any]], Iterable[Any]]
+) -> list[tuple[Any, ...]]:
+    """Rows in the order of their keys, those with the same key made into one.
+
+    Args:
+        rows: the parts of each row's key first.
+        keys: how many parts a key has.
+        merge: gives the rest of a row from those of two.
+
+    """
+    found: dict[tuple[Any, ...], tuple[Any, ...]] = {}
+    for row in rows:
+        key = row[:keys]
+        known = found.get(key)
+        found[key] = row if known is None else (*key, *merge(known[keys:], row[keys:]))
+    return [found[key] for key in sorted(found)]
 
 
 def _note_latest(
@@ -185,19 +201,20 @@ def _note_latest(
     told: Mapping[int, tuple[Any, ...]],
 ) -> None:
     by_series: dict[int, list[Judged]] = {}
+    seen_at: dict[int, int] = {}
     for series, one in judged:
         by_series.setdefault(series, []).append(one)
-    seen_at: dict[int, int] = {}
-    for series, micros in [*((s, one.judged_at) for s, one in judged), *((one.series, one.ts) for one in seen)]:
-        seen_at[series] = max(micros, seen_at.get(series, micros))
-    known = {row.series: row for row in connection.execute(_known(connection, touched))}
+        seen_at[series] = max(one.judged_at, seen_at.get(series, one.judged_at))
+    for value in seen:
+        seen_at[value.series] = max(value.ts, seen_at.get(value.series, value.ts))
+    known = _known(connection, touched)
     latest, changes, limits = [], [], []
     for series in touched:
         row, new = known.get(series), by_series.get(series, [])
-        before, since = (None, None) if row is None else (_judged(row), row.since)
+        before, since = (None, None) if row is None else (_judged(row), row[_SINCE])
         if new and before is not None and min(one.order for one in new) < before.order:
             before, since, new = _rewound(connection, series, min(one.judged_at for one in new))
-        if before and since and len(new) == 1 and (new[0].status, new[0].limits) == (before.status, before.limits):
+        if before and since and len(new) == 1 and new[0][2:] == before[2:]:
             latest.append(_latest_row(row, new[0], since, new, series, seen_at[series]))
             continue  # as nearly always: it says what the one before said
         walked = walk(before, new)
@@ -226,7 +243,7 @@ def _note_latest(
 
 
 def _latest_row(
-    row: sa.Row[Any] | None, last: Judged, since: int, new: Sequence[Judged], series: int, seen_at: int
+    row: tuple[Any, ...] | None, last: Judged, since: int, new: Sequence[Judged], series: int, seen_at: int
 ) -> tuple[Any, ...]:
     moments: list[int | None] = [None] * len(_LAST) if row is None else list(row[-len(_LAST) :])
     for one in new:
@@ -234,7 +251,7 @@ def _latest_row(
         known = moments[place]
         moments[place] = one.judged_at if known is None else max(known, one.judged_at)
     if row is not None:
-        seen_at = max(seen_at, row.seen_at)
+        seen_at = max(seen_at, row[_SEEN_AT])
     return series, last.result, last.judged_at, last.status.value, since, seen_at, *moments
 
 
@@ -245,17 +262,14 @@ def _micros(column: sa.Column[Any]) -> sa.ColumnElement[int]:
 _OF_RESULT = (t.results.c.id, _micros(t.results.c.judged_at), t.results.c.status, t.results.c.warning, t.results.c.critical)
 
 
-def _known(connection: sa.Connection, touched: Sequence[int]) -> sa.Select[Any]:
-    """What is kept of the latest of each series, moments as numbers; those of each status come last."""
-    latest = t.latest.c
-    moments = [_micros(latest[name]) for name in ("judged_at", "since", "seen_at", *_LAST)]
-    return sa.select(latest.series, latest.result, latest.status, latest.warning, latest.critical, *moments).where(
-        among(connection, latest.series, touched)
-    )
+def _known(connection: sa.Connection, series: Sequence[int]) -> dict[int, tuple[Any, ...]]:
+    """What is kept of the latest of each series: `_KEPT`."""
+    return {row[0]: tuple(row[1:]) for row in of_keys(connection, t.latest, "series", ("series", *_KEPT), series)}
 
 
-def _judged(row: sa.Row[Any]) -> Judged:
-    return Judged(row.result, row.judged_at, row.status, row.warning, row.critical)
+def _judged(row: Sequence[Any]) -> Judged:
+    """From the first columns of `_KEPT`."""
+    return Judged(row[0], row[1], _BY_WORD[row[2]], row[3], row[4])
 
 
 def _rewound(connection: sa.Connection, series: int, moment: int) -> tuple[Judged | None, int | None, list[Judged]]:

@@ -1,4 +1,4 @@
-"""Writes many rows at once, as each database takes them quickest: a statement prepared once, or one with all rows as JSON.
+"""Writes many rows at once, as each database takes them quickest: a statement prepared once, or one with a list a column.
 
 Values are those that the database keeps: numbers for moments, words for states, text for JSON. SQLAlchemy's own way takes
 each value of each row through several functions, which for a run of some hundred results is most of the time. The names in
@@ -7,8 +7,7 @@ these statements are those of our own tables, and every value is a parameter.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -17,8 +16,6 @@ import sqlalchemy as sa
 Row = tuple[Any, ...]
 
 _NAMES = tuple(f"c{number}" for number in range(40))
-
-_MOST_VALUES = 30_000  # SQLite has a bound for those of one statement
 
 
 def put(connection: sa.Connection, table: sa.Table, columns: Sequence[str], rows: Sequence[Row], then: str = "") -> None:
@@ -35,46 +32,62 @@ def put(connection: sa.Connection, table: sa.Table, columns: Sequence[str], rows
     if not rows:
         return
     if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql(_of_json(table, tuple(columns), then), (_json(rows),))
+        connection.exec_driver_sql(_of_lists(table, tuple(columns), then), _lists(table, columns, rows))
     else:
-        places = ", ".join("?" * len(columns))
-        connection.exec_driver_sql(f"{_head(table, columns)} VALUES ({places}) {then}", list(rows))
+        connection.exec_driver_sql(_of_places(table, tuple(columns), then), list(rows))
 
 
-def put_new(connection: sa.Connection, table: sa.Table, columns: Sequence[str], rows: Sequence[Row], key: str) -> list[Row]:
-    """Insert those rows that are not there yet; the keys of what was inserted."""
+def put_new(connection: sa.Connection, table: sa.Table, columns: Sequence[str], rows: Sequence[Row]) -> list[Row]:
+    """Insert those rows that are not there yet; the keys of what was inserted.
+
+    Args:
+        connection: in a transaction that writes; nobody else adds rows of these keys meanwhile.
+        table: into which; its key is two numbers.
+        columns: what each row's values are, in their order; the first two are the key.
+        rows: no two of the same key.
+
+    """
     if not rows:
         return []
-    then = f"ON CONFLICT DO NOTHING RETURNING {key}"
     if connection.dialect.name == "postgresql":
-        told = connection.exec_driver_sql(_of_json(table, tuple(columns), then), (_json(rows),))
-        return [tuple(row) for row in told]
-    found: list[Row] = []
-    most = _MOST_VALUES // len(columns)
-    for first in range(0, len(rows), most):
-        some = rows[first : first + most]
-        values = tuple(value for row in some for value in row)
-        found += map(
-            tuple, connection.exec_driver_sql(f"{_head(table, columns)} {_values(len(columns), len(some))} {then}", values)
-        )
-    return found
+        statement = _of_lists(table, tuple(columns), f"ON CONFLICT DO NOTHING RETURNING {', '.join(columns[:2])}")
+        return connection.exec_driver_sql(statement, _lists(table, columns, rows)).all()  # type: ignore[return-value]
+    # One statement that inserts and tells would have to be made for each number of rows anew, which takes longer than both.
+    there = {tuple(row) for row in connection.exec_driver_sql(_of_keys(table, tuple(columns[:2])), (_pairs(rows),))}
+    new = [row for row in rows if row[:2] not in there] if there else rows
+    put(connection, table, columns, new)
+    return [row[:2] for row in new]
 
 
-def among(connection: sa.Connection, column: sa.Column[int], numbers: Iterable[int]) -> sa.ColumnElement[bool]:
-    """That a key is among some, however many: one parameter, and the same statement each time."""
-    told = ",".join(map(str, sorted(set(numbers))))
+def of_keys(
+    connection: sa.Connection, table: sa.Table, key: str, columns: Sequence[str], keys: Sequence[int], then: str = ""
+) -> Sequence[Any]:
+    """Rows as the database keeps them, by the number that is their key, however many: one parameter, always the same statement.
+
+    Args:
+        connection: in a transaction.
+        table: from which.
+        key: the column of the key.
+        columns: what is read.
+        keys: of which rows.
+        then: what follows in the statement.
+
+    """
+    listed = ",".join(map(str, keys))
+    read = f"SELECT {', '.join(map(_quoted, columns))} FROM {table.name} WHERE {key}"  # noqa: S608 - names are ours
     if connection.dialect.name == "postgresql":
-        given: Any = sa.cast(sa.literal(f"{{{told}}}", sa.Text), sa.ARRAY(sa.BigInteger))
-        return column == sa.any_(given)
-    return column.in_(sa.select(sa.func.json_each(f"[{told}]").table_valued("value").c.value))
+        return connection.exec_driver_sql(f"{read} = ANY(%s::bigint[]) {then}", (f"{{{listed}}}",)).all()
+    return connection.exec_driver_sql(f"{read} IN (SELECT value FROM json_each(?)) {then}", (f"[{listed}]",)).all()  # noqa: S608
 
 
 def next_ids(connection: sa.Connection, table: sa.Table, number: int) -> list[int]:
     """The keys of the next so many rows of a table, rising; nobody else is given any of them."""
     if connection.dialect.name == "postgresql":
-        given = f"SELECT nextval(pg_get_serial_sequence('{table.name}', 'id')) FROM generate_series(1, {int(number)})"  # noqa: S608
-        return sorted(connection.exec_driver_sql(given).scalars())
-    last = connection.execute(sa.select(sa.func.coalesce(sa.func.max(table.c.id), 0))).scalar_one()
+        # Which sequence it is, is asked once and not for each row.
+        of = f"(SELECT pg_get_serial_sequence('{table.name}', 'id')::regclass AS told OFFSET 0) AS sequence"
+        given = f"SELECT nextval(sequence.told) FROM {of}, generate_series(1, %s::int)"  # noqa: S608 - names are ours
+        return sorted(connection.exec_driver_sql(given, (number,)).scalars())
+    last = connection.exec_driver_sql(f"SELECT coalesce(max(id), 0) FROM {table.name}").scalar_one()  # noqa: S608
     return list(range(last + 1, last + 1 + number))
 
 
@@ -83,28 +96,59 @@ def _head(table: sa.Table, columns: Sequence[str]) -> str:
 
 
 @lru_cache(maxsize=64)
-def _values(columns: int, rows: int) -> str:
-    row = f"({', '.join('?' * columns)})"
-    return "VALUES " + ", ".join([row] * rows)
+def _of_places(table: sa.Table, columns: tuple[str, ...], then: str) -> str:
+    return f"{_head(table, columns)} VALUES ({', '.join('?' * len(columns))}) {then}"
 
 
 @lru_cache(maxsize=64)
-def _of_json(table: sa.Table, columns: tuple[str, ...], then: str) -> str:
-    names = _NAMES[: len(columns)]
-    kinds = [_kind(table.c[name].type) for name in columns]
-    typed = ", ".join(f"{name} {'text' if kind == 'json' else kind}" for name, kind in zip(names, kinds, strict=True))
+def _of_keys(table: sa.Table, key: tuple[str, ...]) -> str:
+    one, other = (f"json_extract(asked.value, '$[{place}]') = {table.name}.{name}" for place, name in enumerate(key))
+    named = ", ".join(f"{table.name}.{name}" for name in key)
+    return f"SELECT {named} FROM json_each(?) AS asked CROSS JOIN {table.name} ON {one} AND {other}"  # noqa: S608 - names are ours
+
+
+def _pairs(rows: Sequence[Row]) -> str:
+    return f"[{','.join([f'[{one},{other}]' for one, other, *_ in rows])}]"
+
+
+@lru_cache(maxsize=64)
+def _of_lists(table: sa.Table, columns: tuple[str, ...], then: str) -> str:
+    names, kinds = _NAMES[: len(columns)], _kinds(table, columns)
+    lists = ", ".join(f"%s::{'text' if kind == 'json' else kind}[]" for kind in kinds)
     taken = ", ".join(f"{name}::json" if kind == "json" else name for name, kind in zip(names, kinds, strict=True))
-    return f"{_head(table, columns)} SELECT {taken} FROM json_to_recordset(%s::json) AS rows({typed}) {then}"  # noqa: S608
+    return f"{_head(table, columns)} SELECT {taken} FROM unnest({lists}) AS rows({', '.join(names)}) {then}"  # noqa: S608
 
 
-def _json(rows: Sequence[Row]) -> str:
-    names = _NAMES[: len(rows[0])]
-    # JSON has no word for what is beyond all numbers; PostgreSQL reads it from a text.
-    return (
-        json.dumps([dict(zip(names, row, strict=True)) for row in rows])
-        .replace(": Infinity", ': "Infinity"')
-        .replace(": -Infinity", ': "-Infinity"')
+def _lists(table: sa.Table, columns: Sequence[str], rows: Sequence[Row]) -> tuple[str, ...]:
+    """Each column's values as PostgreSQL reads a list."""
+    kinds = _kinds(table, tuple(columns))
+    return tuple(
+        f"{{{','.join(_texts(values) if kind in _TEXTS else map(_number, values))}}}"
+        for kind, values in zip(kinds, zip(*rows, strict=True), strict=True)
     )
+
+
+_TEXTS = frozenset({"text", "json"})
+
+
+def _number(value: float | None) -> str:
+    return "NULL" if value is None else repr(value)
+
+
+def _texts(values: Sequence[str | None]) -> Iterator[str]:
+    # Most of what is said of one metric is said of others, too.
+    quoted = {value: "NULL" if value is None else _quoted_text(value) for value in set(values)}
+    return (quoted[value] for value in values)
+
+
+def _quoted_text(value: str) -> str:
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+@lru_cache(maxsize=64)
+def _kinds(table: sa.Table, columns: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(_kind(table.c[name].type) for name in columns)
 
 
 def _kind(of: Any) -> str:

@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict
+from operator import itemgetter
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,6 +14,7 @@ import sqlalchemy as sa
 from checks.journal import _seals
 from checks.journal import _tables as t
 from checks.journal._derived import TOLD, Seen
+from checks.journal._walk import Judged
 from checks.journal.facts import Event, RecordedResult
 from checks.model import BaselineUsed, Observation, Result, Run, RunState, Status
 
@@ -91,16 +93,32 @@ def result_values(run_id: str | None, series: int, result: Result) -> list[Any]:
 
 
 _PLACES = {name: place for place, name in enumerate(_seals.SEALED)}
-_TOLD = [_PLACES.get(name) for name in TOLD]
+# The runbook is no value of a result; it comes second.
+_told = itemgetter(*(_PLACES[name] for name in TOLD if name != "runbook"))
+_seen = itemgetter(*(_PLACES[name] for name in ("series", "measured_at", "value", "unit")))
+_judged = itemgetter(*(_PLACES[name] for name in ("judged_at", "warning", "critical")))
 
 
 def told_of(values: Sequence[Any], runbook: str | None) -> tuple[Any, ...]:
     """What of a result's values is kept of the latest one; see `_derived.TOLD`."""
-    return tuple(runbook if place is None else values[place] for place in _TOLD)
+    run, *told = _told(values)
+    return run, runbook, *told
+
+
+def judged_of(number: int, status: Status, values: Sequence[Any]) -> Judged:
+    """What of a result's values matters to those that follow it."""
+    judged_at, warning, critical = _judged(values)
+    return Judged(number, judged_at, status, warning, critical)
+
+
+def seen_of(values: Sequence[Any]) -> Seen | None:
+    """A result's value as a point of its metric's line; ``None`` where there is none."""
+    series, measured_at, value, unit = _seen(values)
+    return None if value is None or not math.isfinite(value) else Seen(series, measured_at, value, unit)
 
 
 def seen(series: int, result: Result, status: Status | None) -> Seen | None:
-    """A result's value as a point of its metric's line; ``None`` where there is none."""
+    """The same of a result that is not kept, with its status."""
     o = result.observation
     if o is None or not math.isfinite(o.value):
         return None

@@ -95,14 +95,19 @@ def of_event(before: str, kind: str, at: datetime, subject: str, actor: str, det
     return hashlib.sha256(_encoded(told).encode()).hexdigest()
 
 
+# Built once: building them takes longer than they do.
+_HEAD = sa.select(t.heads.c.number, t.heads.c.digest).where(t.heads.c.name == EVENTS).with_for_update()
+_EVENT = sa.insert(t.events)
+
+
 def chained(connection: sa.Connection, row: Mapping[str, Any]) -> None:
     """Write an event behind the last one; whoever else writes one waits until this transaction has ended."""
-    head = connection.execute(sa.select(t.heads).where(t.heads.c.name == EVENTS).with_for_update()).first()
+    head = connection.execute(_HEAD).first()
     number, before = (0, "") if head is None else (head.number, head.digest)
     # As JSON gives it back: what is read is what was digested.
     detail = json.loads(json.dumps(row["detail"]))
     digest = of_event(before, row["kind"], row["at"], row["subject"], row["actor"], detail)
-    connection.execute(sa.insert(t.events), {**row, "digest": digest})
+    connection.execute(_EVENT, {**row, "digest": digest})
     set_head(connection, number + 1, digest)
 
 

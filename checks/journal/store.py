@@ -113,7 +113,7 @@ class Journal(Questions):
         if not run.state.ended or run.ended_at is None:
             raise ValueError(f"expected an ended run with the time of its end, found {run.state.value}")
         end = _rows.end_row(run)
-        connection.execute(sa.insert(t.run_ends), end)
+        connection.execute(_END, end)
         keys = self._series(connection, run.environment, found)
         sealed = self._append(connection, run.environment, keys, run, found)
         _derived.note_unfinished(connection, run)
@@ -191,22 +191,21 @@ class Journal(Questions):
             return []
         run_id, runbook = (None, None) if run is None else (run.id, run.runbook)
         _derived.hold(connection, keys.values())
-        series = [keys[result.system, result.metric] for result in results]
-        ids, rows = _put.next_ids(connection, t.results, len(results)) if results else [], []
-        sealed, told = [], {}
-        for number, key, result in zip(ids, series, results, strict=True):
-            values = _rows.result_values(run_id, key, result)
-            sealed.append(_seals.of_result((environment, result.system, result.metric), values))
+        ids = _put.next_ids(connection, t.results, len(results)) if results else []
+        sealed, rows, judged, told = [], [], [], {}
+        seen: list[Seen | None] = []
+        for number, result in zip(ids, results, strict=True):
+            named = result.system, result.metric
+            series = keys[named]
+            values = _rows.result_values(run_id, series, result)
+            sealed.append(_seals.of_result((environment, *named), values))
             rows.append((number, *values, sealed[-1]))
             told[number] = _rows.told_of(values, runbook)
+            judged.append((series, _rows.judged_of(number, result.status, values)))
+            seen.append(_rows.seen_of(values))
         _put.put(connection, t.results, ("id", *_seals.SEALED, "seal"), rows)
-        judged = [
-            (key, Judged(number, t.to_micros(result.judged_at), result.status, result.warning, result.critical))
-            for key, number, result in zip(series, ids, results, strict=True)
-        ]
-        values = [value for key, result in zip(series, results, strict=True) if (value := _rows.seen(key, result, None))]
-        values += [value for result in quiet if (value := _rows.seen(keys[result.system, result.metric], result, result.status))]
-        _derived.note(connection, judged, self._observe(connection, values), told)
+        seen += [_rows.seen(keys[result.system, result.metric], result, result.status) for result in quiet]
+        _derived.note(connection, judged, self._observe(connection, [one for one in seen if one is not None]), told)
         return sealed
 
     @staticmethod
@@ -214,7 +213,7 @@ class Journal(Questions):
         """Write values; gives those that were new: one that was judged twice was measured once."""
         by_key = {(value.series, value.ts): value for value in reversed(values)}
         rows = [(v.series, v.ts, v.value, v.unit, v.status and v.status.value) for v in by_key.values()]
-        new = _put.put_new(connection, t.observations, ("series", "ts", "value", "unit", "status"), rows, "series, ts")
+        new = _put.put_new(connection, t.observations, ("series", "ts", "value", "unit", "status"), rows)
         return [by_key[series, ts] for series, ts in new]
 
     def _series(self, connection: sa.Connection, environment: str, results: Sequence[Result]) -> dict[tuple[str, str], int]:
@@ -366,6 +365,12 @@ class Journal(Questions):
         return prune(self._engine, before, spared, now, actor)
 
 
+# Built once: building them takes longer than they do.
+_STARTED = sa.select(t.runs).where(t.runs.c.id == sa.bindparam("run")).with_for_update()
+_ENDED = sa.select(t.run_ends.c.state).where(t.run_ends.c.run_id == sa.bindparam("run"))
+_END = sa.insert(t.run_ends)
+
+
 def _require_open(connection: sa.Connection, run: Run) -> sa.Row[Any]:
     """Hold a run's row, so that a second writer waits and then sees the first one's end; gives it.
 
@@ -373,12 +378,11 @@ def _require_open(connection: sa.Connection, run: Run) -> sa.Row[Any]:
         Refused: it was never started, or has an end already.
 
     """
-    known = sa.select(t.runs).where(t.runs.c.id == run.id).with_for_update()
-    ended = sa.select(t.run_ends.c.state).where(t.run_ends.c.run_id == run.id)
-    started = connection.execute(known).first()
+    named = {"run": run.id}
+    started = connection.execute(_STARTED, named).first()
     if started is None:
         raise Refused("a run must be started before it ends", where=run.id, remedy="call start_run first")
-    state = connection.execute(ended).scalar()
+    state = connection.execute(_ENDED, named).scalar()
     if state is not None:
         raise Refused("a run ends once", where=run.id, found=f"the journal has its end already: {state.value}")
     return started
