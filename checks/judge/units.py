@@ -78,6 +78,7 @@ _SHORTEST_PLURAL = 4  # ps, gas
 _NO_PLURALS = frozenset(["series", "species", "news", "always", "alias", "canvas", "atlas"])
 _PLURALS_IN_IES = frozenset(["cookies", "movies", "ties", "dies"])
 _PLURALS_IN_CHES = frozenset(["caches", "aches"])
+_PLURALS_IN_VES = {"loaves": "loaf", "leaves": "leaf", "halves": "half", "shelves": "shelf", "knives": "knife", "lives": "life"}
 _WORD = re.compile(r"%|[^\W\d_][\w°-]*|°[A-Za-z]+")
 
 
@@ -183,6 +184,8 @@ def singular(noun: str) -> str:
     """One of what a noun counts: ``vulnerability`` of ``vulnerabilities``, ``request`` of ``requests``; else the noun itself."""
     if len(noun) < _SHORTEST_PLURAL or noun in _NO_PLURALS or noun.endswith(("ss", "us", "is")) or not noun.endswith("s"):
         return noun
+    if noun in _PLURALS_IN_VES:
+        return _PLURALS_IN_VES[noun]
     if noun.endswith("ies") and noun not in _PLURALS_IN_IES:
         return f"{noun[:-3]}y"
     if noun.endswith(("sses", "shes", "xes", "tuses")) or (noun.endswith("ches") and noun not in _PLURALS_IN_CHES):
