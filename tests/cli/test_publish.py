@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.listening import unused_port
 from tests.site.project import small_project
 
 pytestmark = pytest.mark.slow
@@ -106,9 +107,7 @@ def test_nothing_published_is_nothing_to_serve(project: Path) -> None:
 
 def test_mkdocs_serve_shows_what_is_known(project: Path) -> None:
     """An author who previews the pages by ``mkdocs serve`` sees what the journal says, and no empty elements."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = unused_port()
     command = [sys.executable, "-m", "mkdocs", "serve", "--dev-addr", f"127.0.0.1:{port}"]
     with subprocess.Popen(
         command, cwd=project, env=SURROUNDINGS, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL

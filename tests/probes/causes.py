@@ -14,7 +14,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from tests.probes.conftest import NOW, Handler
+from tests.listening import Handler
+from tests.probes.conftest import NOW
 from tests.probes.docker import container
 from tests.probes.scenes import ENDLESS_JSON, Asked, By, Cause, Scene, endless, http_answer, reset, says, silent
 

@@ -3,7 +3,6 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -13,10 +12,9 @@ import pytest
 from checks.catalogue.environment import Settled
 from checks.model import Metric, Observation, Unmeasured
 from checks.probes import measure
+from tests.listening import Handler, Listening
 
 NOW = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
-
-Handler = Callable[[socket.socket], None]
 
 
 def settings(
@@ -48,31 +46,18 @@ def reason_of(probe: dict[str, Any], unit: str = "", settled: Settled | None = N
     return seen.reason
 
 
-class HostileServer:
+class HostileServer(Listening):
     """A server that answers each connection with whatever bytes, pauses or resets its handler chooses."""
 
     def __init__(self, handler: Handler) -> None:
         self.requests: list[bytes] = []
-        self._handler = handler
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._listener.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
-        threading.Thread(target=self._serve, daemon=True).start()
 
-    def _serve(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                connection, _ = self._listener.accept()
-                threading.Thread(target=self._answer, args=(connection,), daemon=True).start()
-
-    def _answer(self, connection: socket.socket) -> None:
-        with connection, contextlib.suppress(OSError):
+        def answer(connection: socket.socket) -> None:
             self.requests.append(connection.recv(65536))
-            self._handler(connection)
+            handler(connection)
 
-    def close(self) -> None:
-        """Accept nothing more."""
-        self._listener.close()
+        super().__init__(answer)
+        self.url = f"http://127.0.0.1:{self.port}"
 
 
 @pytest.fixture

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import re
 import shutil
 import socket
 import tempfile
-import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from tests.listening import Handler, Listening
 
 # As the engine 24.0.7 wrote them, but for the date.
 _HEAD = (
@@ -42,7 +41,7 @@ def container(name: str, status: str = "running", restarts: int = 0, **state: An
     return {"Id": _ID, "Created": "2026-01-30T09:00:00Z", "Name": f"/{name}", "RestartCount": restarts, "State": told}
 
 
-class Docker:
+class Docker(Listening):
     """An engine with these containers, on a socket of its own.
 
     Args:
@@ -51,17 +50,16 @@ class Docker:
 
     """
 
-    def __init__(self, *containers: dict[str, Any], says: Callable[[socket.socket], None] | None = None) -> None:
+    def __init__(self, *containers: dict[str, Any], says: Handler | None = None) -> None:
         # A socket's path must be short.
         self._folder = Path(tempfile.mkdtemp(prefix="pb"))
         self.path = str(self._folder / "docker.sock")
         self.requests: list[bytes] = []
         self._containers = containers
-        self._says = says or self._answer
-        self._listener = socket.socket(socket.AF_UNIX)
-        self._listener.bind(self.path)
-        self._listener.listen()
-        threading.Thread(target=self._serve, daemon=True).start()
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(self.path)
+        listener.listen()
+        super().__init__(says or self._tell, listener)
 
     def __enter__(self) -> Docker:
         return self
@@ -71,20 +69,10 @@ class Docker:
 
     def close(self) -> None:
         """Accept nothing more."""
-        self._listener.close()
+        super().close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _serve(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                connection, _ = self._listener.accept()
-                threading.Thread(target=self._speak, args=(connection,), daemon=True).start()
-
-    def _speak(self, connection: socket.socket) -> None:
-        with connection, contextlib.suppress(OSError):
-            self._says(connection)
-
-    def _answer(self, connection: socket.socket) -> None:
+    def _tell(self, connection: socket.socket) -> None:
         while request := connection.recv(65536):
             self.requests.append(request)
             asked = _ASKED.match(request)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import socket
 import ssl
 import struct
-import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -20,7 +18,8 @@ from typing import Any
 import pytest
 import trustme
 
-from tests.probes.conftest import NOW, Handler, HostileServer
+from tests.listening import Handler, Listening, unused_port
+from tests.probes.conftest import NOW, HostileServer
 from tests.probes.docker import Docker
 from tests.probes.programs import StandIn, stand_ins
 
@@ -43,8 +42,7 @@ class Scene:
 
     def nobody(self, scheme: str = "http") -> str:
         """An address at which nothing listens."""
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            self.values["server"] = f"{scheme}://127.0.0.1:{listener.getsockname()[1]}"
+        self.values["server"] = f"{scheme}://127.0.0.1:{unused_port()}"
         return self.values["server"]
 
     def file(self, name: str, content: bytes | str = b"") -> str:
@@ -72,14 +70,9 @@ class Scene:
         context.verify_mode = ssl.CERT_REQUIRED
         authority.configure_trust(context)
         authority.issue_cert("127.0.0.1").configure_cert(context)
-        listener = self.stack.enter_context(socket.create_server(("127.0.0.1", 0)))
-
-        def shake() -> None:
-            with contextlib.suppress(OSError), listener.accept()[0] as connection:
-                context.wrap_socket(connection, server_side=True)
-
-        threading.Thread(target=shake, daemon=True).start()
-        self.values["server"] = f"https://127.0.0.1:{listener.getsockname()[1]}"
+        server = Listening(lambda connection: context.wrap_socket(connection, server_side=True).close())
+        self.stack.callback(server.close)
+        self.values["server"] = f"https://127.0.0.1:{server.port}"
         return self.values["server"]
 
     def program(self, name: str, *arguments: Any, **options: Any) -> StandIn:

@@ -19,8 +19,9 @@ from checks.catalogue.environment import Settled
 from checks.errors import DataError
 from checks.model import Observation, Unmeasured
 from checks.probes._http import Hopeless, unpacked
+from tests.listening import Handler, unused_port
 from tests.probes import conftest
-from tests.probes.conftest import Handler, HostileServer, settings
+from tests.probes.conftest import HostileServer, settings
 
 Hostile = Callable[[Handler], HostileServer]
 
@@ -235,13 +236,6 @@ def test_a_hostile_server_is_unknown_in_bounded_time(hostile: Hostile, handler: 
     assert reason in said
     assert url in said
     assert time.monotonic() - started < 6
-
-
-def unused_port() -> int:
-    """A port on which nothing listens."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def test_a_refused_connection_says_so() -> None:

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from checks.errors import DataError
-from tests.probes.conftest import Handler, HostileServer, measured, reason_of, settings, value_of
+from tests.listening import Handler
+from tests.probes.conftest import HostileServer, measured, reason_of, settings, value_of
 
 Hostile = Callable[[Handler], HostileServer]
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import socket
 import ssl
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,6 +11,7 @@ import pytest
 import trustme
 
 from checks.model import Observation
+from tests.listening import Listening
 from tests.probes.conftest import HostileServer, measured, reason_of, settings
 from tests.probes.scenes import endless, says, silent
 
@@ -29,7 +28,7 @@ IMAP: Talk = [
 ]
 
 
-class Mail:
+class Mail(Listening):
     """A mail server that keeps to its part of a talk, and then speaks TLS."""
 
     def __init__(self, talk: Talk, certificate: trustme.LeafCert) -> None:
@@ -37,25 +36,15 @@ class Mail:
         self._talk = talk
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         certificate.configure_cert(self._context)
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._listener.getsockname()[1]
-        threading.Thread(target=self._serve, daemon=True).start()
+        super().__init__(self._go_on)
 
-    def _serve(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                connection, _ = self._listener.accept()
-                with connection, contextlib.suppress(OSError):
-                    for said, due in self._talk:
-                        connection.sendall(said)
-                        if due:
-                            self.heard.append(connection.recv(1000))
-                    with self._context.wrap_socket(connection, server_side=True) as encrypted:
-                        self.heard.append(encrypted.recv(1000))
-
-    def close(self) -> None:
-        """Accept nothing more."""
-        self._listener.close()
+    def _go_on(self, connection: socket.socket) -> None:
+        for said, due in self._talk:
+            connection.sendall(said)
+            if due:
+                self.heard.append(connection.recv(1000))
+        with self._context.wrap_socket(connection, server_side=True) as encrypted:
+            self.heard.append(encrypted.recv(1000))
 
 
 @pytest.fixture
@@ -116,16 +105,8 @@ def test_a_server_that_does_not_begin_tls_is_unknown(
     reason: str,
 ) -> None:
     """A refusal, another protocol, silence and an endless greeting each have their reason, in time."""
-    server = _Talking(handler) if protocol != "postgresql" else hostile(handler)
+    server = Listening(handler) if protocol != "postgresql" else hostile(handler)
     timeout = "500ms" if handler is silent else "10s"
     declared = {"kind": "tls", "address": "{site}", "starttls": protocol, "timeout": timeout}
     assert reason in reason_of(declared, "d", settings({"site": f"127.0.0.1:{server.port}"}))
     server.close()
-
-
-class _Talking(HostileServer):
-    """A server that speaks first, as a mail server does."""
-
-    def _answer(self, connection: socket.socket) -> None:
-        with connection, contextlib.suppress(OSError):
-            self._handler(connection)

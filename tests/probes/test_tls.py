@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.probes.conftest import Handler, HostileServer, reason_of, settings
+from tests.listening import Handler, unused_port
+from tests.probes.conftest import HostileServer, reason_of, settings
 
 Hostile = Callable[[Handler], HostileServer]
 
@@ -67,8 +68,7 @@ def test_a_server_without_a_handshake_is_unknown(hostile: Hostile, handler: Hand
 
 def test_a_refused_connection_says_so() -> None:
     """Where nothing listens, on none of a host's addresses, the certificate is unknown."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
+    port = unused_port()
     for host in ("localhost", "127.0.0.1"):
         said = reason_of(asked("{site}"), "d", settings({"site": f"{host}:{port}"}))
         assert said == f"TLS of {host}:{port}: the connection was refused"

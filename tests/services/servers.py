@@ -14,19 +14,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.listening import unused_port
+
 
 def absent(what: str) -> None:
     """Skip the test, or fail it where services are required."""
     if os.environ.get("PROOFBOOK_REQUIRE_SERVICES") == "1":
         pytest.fail(f"{what} is not installed, and PROOFBOOK_REQUIRE_SERVICES=1")
     pytest.skip(f"{what} is not installed")
-
-
-def free_port() -> int:
-    """A port on which nothing listens now."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 class Server:
@@ -90,7 +85,7 @@ class Redis(Server):
     """A Redis server with these settings of redis.conf; it saves nothing by itself."""
 
     def __init__(self, folder: Path, **settings: str) -> None:
-        port = free_port()
+        port = unused_port()
         given = {"bind": "127.0.0.1", "port": str(port), "dir": str(folder), "save": "", "daemonize": "no", **settings}
         arguments = [part for name, value in given.items() for part in (f"--{name.replace('_', '-')}", value)]
         super().__init__(["redis-server", *arguments], folder, port)
@@ -112,7 +107,7 @@ class Prometheus(Server):
     """
 
     def __init__(self, folder: Path, history: Sequence[str]) -> None:
-        port = free_port()
+        port = unused_port()
         (folder / "prometheus.yml").write_text(
             "global: {scrape_interval: 1s}\n"
             f"scrape_configs: [{{job_name: itself, static_configs: [{{targets: ['127.0.0.1:{port}']}}]}}]\n"

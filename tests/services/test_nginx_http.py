@@ -11,6 +11,7 @@ import pytest
 import trustme
 
 from checks.model import Observation, Unmeasured
+from tests.listening import unused_port
 from tests.probes import conftest
 from tests.services import servers
 
@@ -31,7 +32,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     two_hours_ago = (NOW - timedelta(hours=2)).timestamp()
     os.utime(files / "release.txt", (two_hours_ago, two_hours_ago))
     (files / "state.json").write_text('{"error_rate": 0.4}')
-    plain, secure = servers.free_port(), servers.free_port()
+    plain, secure = unused_port(), unused_port()
     locations = f"""
       root {files};
       types {{ application/json json; text/plain txt; }}

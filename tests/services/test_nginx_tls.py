@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from checks.model import Observation, Unmeasured
+from tests.listening import unused_port
 from tests.probes import conftest
 from tests.services import servers
 
@@ -57,7 +58,7 @@ def sites(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     (folder / "self_signed_other.pem").write_bytes(self_signed("example.org"))
     between = pems["between"]
     (folder / "gap.pem").write_bytes(between.private_key_pem.bytes() + between.cert_chain_pems[0].bytes())
-    addresses = {name: f"127.0.0.1:{servers.free_port()}" for name in [*pems, "self_signed", "self_signed_other", "gap"]}
+    addresses = {name: f"127.0.0.1:{unused_port()}" for name in [*pems, "self_signed", "self_signed_other", "gap"]}
     protocols = {"old_protocol": "ssl_protocols TLSv1.2; "}
     server = servers.nginx(
         folder,

@@ -10,9 +10,9 @@ import pytest
 import trustme
 
 from checks.model import Observation
+from tests.listening import unused_port
 from tests.probes.conftest import measured, reason_of, settings
 from tests.services.conftest import Postgresql, give_to_postgresql, postgresql_folder
-from tests.services.servers import free_port
 
 pytestmark = pytest.mark.service
 NOW = datetime.now(UTC)
@@ -25,7 +25,7 @@ def named(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     certificate = authority.issue_cert("localhost", not_after=NOW + timedelta(days=9))
     trusted = tmp_path_factory.mktemp("tls") / "authority.pem"
     authority.cert_pem.write_to_path(str(trusted))
-    port = free_port()
+    port = unused_port()
     with postgresql_folder() as folder:
         server = Postgresql(folder, "listen_addresses=127.0.0.1", "ssl=on", *_kept(certificate, folder), port=port)
         server.start()

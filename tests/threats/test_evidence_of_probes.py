@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import gzip
 import json
 import os
 import re
 import socket
 import ssl
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -22,6 +20,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from tests.listening import Listening
 from tests.threats.shop import open_shop
 
 NOW = datetime.now(UTC)
@@ -51,24 +50,17 @@ class Measured:
         return str(self.results[name]["observation"]["detail"])
 
 
-class Encrypted:
+class Encrypted(Listening):
     """A server that shakes hands by its certificate as often as it is asked, and says nothing else."""
 
     def __init__(self, chain: Callable[[ssl.SSLContext], object]) -> None:
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         chain(self._context)
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"https://localhost:{self.listener.getsockname()[1]}"
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def _serve(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                connection, _ = self.listener.accept()
-                threading.Thread(target=self._shake, args=(connection,), daemon=True).start()
+        super().__init__(self._shake)
+        self.url = f"https://localhost:{self.port}"
 
     def _shake(self, connection: socket.socket) -> None:
-        with connection, contextlib.suppress(OSError), self._context.wrap_socket(connection, server_side=True) as encrypted:
+        with self._context.wrap_socket(connection, server_side=True) as encrypted:
             encrypted.recv(1)
 
 
@@ -186,7 +178,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Measured:
     shop.project.describe(_system(servers))
     ended = shop.call("check", "shop", "--format", "json")
     for server in servers.values():
-        server.listener.close()
+        server.close()
     assert ended.out, ended.err
     return Measured({result["metric"]: result for result in json.loads(ended.out)["results"]}, ended.said)
 

@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 
+from tests.listening import unused_port
 from tests.probes.conftest import HostileServer
 from tests.threats.shop import Shop, open_shop
 
@@ -192,8 +193,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Measured:
             f"HTTP/1.1 302 Found\r\nLocation: {stranger.url}/metrics\r\nContent-Length: 0\r\n\r\n".encode()
         )
     )
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        nobody = f"http://127.0.0.1:{closed.getsockname()[1]}"
+    nobody = f"http://127.0.0.1:{unused_port()}"
     urls = {name: server.url for name, server in servers.items()}
     urls |= {"refused": nobody, "no-name": "http://shop.invalid", "elsewhere": stranger.url, "cloud": "http://169.254.169.254"}
     urls["by-file"] = "file:///etc/hostname?"
