@@ -140,7 +140,7 @@ def test_46_a_publisher_that_is_killed_leaves_the_site_whole(shop: Shop) -> None
     lasts = time.perf_counter() - begun
     killed = 0
     moments = random.Random(46)
-    for _ in range(KILLS):
+    for _ in range(10 * KILLS):
         shop.measure()
         child = os.fork()
         if child == 0:
@@ -148,11 +148,17 @@ def test_46_a_publisher_that_is_killed_leaves_the_site_whole(shop: Shop) -> None
                 shop.publish()
             finally:
                 os._exit(0)
-        time.sleep(moments.uniform(0, lasts))
+        moment = moments.uniform(0, lasts)
+        time.sleep(moment)
         os.kill(child, signal.SIGKILL)
-        killed += os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+        if os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL:
+            killed += 1
+        else:
+            lasts = moment  # it was done by then: the machine has become quicker than when it was timed
         _is_whole(shop)
-    assert killed > KILLS / 2
+        if killed == KILLS:
+            break
+    assert killed == KILLS
     shop.publish()
     site = _is_whole(shop)
     assert f">{shop.number} ms<" in (site / "systems/shop/metrics/latency.html").read_text()
