@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from checks.sandbox.systems import SYSTEMS
+
 if TYPE_CHECKING:
     from checks.sandbox.supervisor import break_ as break_
     from checks.sandbox.supervisor import down as down
@@ -13,15 +15,6 @@ if TYPE_CHECKING:
     from checks.sandbox.supervisor import variables as variables
 
 __all__ = ["SYSTEMS", "break_", "down", "heal", "status", "up", "variables"]
-
-# Each system's slug and where its stand-in is written; imported only in the process that becomes it.
-SYSTEMS: dict[str, str] = {
-    "turbo-octo-robot": "checks.sandbox.turbo_octo_robot:TurboOctoRobot",
-    "console-ext": "checks.sandbox.console_ext:ConsoleExt",
-    "unified-workflow": "checks.sandbox.unified_workflow:UnifiedWorkflow",
-    "wellbeing": "checks.sandbox.wellbeing:Wellbeing",
-    "mase": "checks.sandbox.mase:Mase",
-}
 
 
 def __getattr__(name: str) -> object:

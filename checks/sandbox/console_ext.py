@@ -96,8 +96,10 @@ class ConsoleExt(Service):
             after_switch=self._back_up_anew,
             changing=self.changing,
         )
-        self._following = Following(self)
-        self._following.look()
+        self._following = Following(
+            self.folder / "followed.txt", self.faults, self.ledger, self.changing, self.lines, self.secrets, self.releases
+        )
+        self._follow()
         self.delivery.start()
         self.balancer.start()
 
@@ -162,7 +164,7 @@ class ConsoleExt(Service):
             Job("expire logs", every=300, run=lambda: self.store.expire(datetime.now(UTC))),
             Job("sample", every=2, run=self.resources.sample),
             Job("volume", every=5, run=self.volume.look),
-            Job("faults", every=0.5, run=self._following.look, at_start=False),
+            Job("faults", every=0.5, run=self._follow, at_start=False),
             Job("balancer", every=1, run=self.balancer.look),
             Job("alerts", every=10, run=self.outside.alert),
             Job("tracker", every=2, run=self.outside.follow),
@@ -284,6 +286,10 @@ class ConsoleExt(Service):
             return False
         finally:
             server.close_all()
+
+    def _follow(self) -> None:
+        self._following.look()
+        self.version = self.releases.deployed()
 
     def _followed(self, handler: Handler) -> Handler:
         def follow(request: Request) -> Answer:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import threading
-from typing import TYPE_CHECKING
+from pathlib import Path
 
-if TYPE_CHECKING:
-    from checks.sandbox.console_ext import ConsoleExt
+from checks.sandbox.console_ext_logs import CorrelatedLog
+from checks.sandbox.console_ext_repository import Releases
+from checks.sandbox.console_ext_store import Ledger
+from checks.sandbox.console_ext_upkeep import Secrets
+from checks.sandbox.kit import Faults
 
 FAULTS = {
     "errors": "Every second notification that is posted makes the renderer raise; the API answers 500.",
@@ -60,13 +63,27 @@ class Following:
     """Does what switching a fault on or off does once.
 
     Args:
-        service: the stand-in.
+        marker: where it is kept what was followed, so that what came or went while the stand-in was down is followed too.
+        faults: those that are on.
+        ledger: comes and goes with its faults; `changing` is held meanwhile.
+        lines: told what fails.
+        secrets: spilled and filled again.
+        releases: what is tagged, pushed and deployed.
 
     """
 
-    def __init__(self, service: ConsoleExt) -> None:
-        self._service = service
-        self._marker = service.folder / "followed.txt"  # so that what came or went while it was down is followed
+    def __init__(
+        self,
+        marker: Path,
+        faults: Faults,
+        ledger: Ledger,
+        changing: threading.Lock,
+        lines: CorrelatedLog,
+        secrets: Secrets,
+        releases: Releases,
+    ) -> None:
+        self._marker, self._faults, self._ledger, self._changing = marker, faults, ledger, changing
+        self._lines, self._secrets, self._releases = lines, secrets, releases
         self._before = frozenset(self._marker.read_text(encoding="utf-8").split()) if self._marker.exists() else frozenset[str]()
         self._looking = threading.Lock()
 
@@ -76,24 +93,23 @@ class Following:
             self._look()
 
     def _look(self) -> None:
-        service, on = self._service, self._service.faults.on()
-        with service.changing:
-            on = service.faults.on()
+        ledger = self._ledger
+        with self._changing:
+            on = self._faults.on()
             if "database" in on:
-                service.ledger.take_away()
+                ledger.take_away()
             else:
-                service.ledger.give_back()
-        service.lines.debugging = "debug-logging" in on
-        service.ledger.dragging = "queries" in on
-        service.secrets.spill() if "secrets" in on else service.secrets.fill()
+                ledger.give_back()
+        self._lines.debugging = "debug-logging" in on
+        ledger.dragging = "queries" in on
+        self._secrets.spill() if "secrets" in on else self._secrets.fill()
         if "database" not in on:
-            service.ledger.leak(on="connections" in on)
-        self._once("index", on, lambda: service.ledger.set_index(there=False), lambda: service.ledger.set_index(there=True))
+            ledger.leak(on="connections" in on)
+        self._once("index", on, lambda: ledger.set_index(there=False), lambda: ledger.set_index(there=True))
         self._follow_releases(on)
-        service.version = service.releases.deployed()
 
     def _follow_releases(self, on: frozenset[str]) -> None:
-        releases = self._service.releases
+        releases = self._releases
         if "release" in on and "release" not in self._before and not releases.unfinished():
             releases.tag_without_release()
         if "release" in self._before - on and releases.unfinished():
@@ -111,7 +127,7 @@ class Following:
         try:
             (came if fault in on else went)()  # type: ignore[operator]
         except subprocess.CalledProcessError as error:
-            self._service.lines.error(f"git failed: {error.stderr}", event="failure")
+            self._lines.error(f"git failed: {error.stderr}", event="failure")
         self._remember(fault, on)
 
     def _remember(self, fault: str, on: frozenset[str]) -> None:

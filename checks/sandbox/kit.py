@@ -37,7 +37,7 @@ A whole stand-in::
         def metrics(self, request: Request) -> Answer:
             return Answer(self.window.figures().as_json())      # count, error_rate, mean_ms, p95_ms …
 
-Register it in ``checks.sandbox.SYSTEMS``. Try it in a test: ``with running(Example(tmp_path)) as service: …service.url``.
+Register it in ``checks.sandbox.systems``. Try it in a test: ``with running(Example(tmp_path)) as service: …service.url``.
 More to build from: `Repository` (bare origin and clone, kit_git), `IssueTracker` (GitHub's issue API, kit_issues),
 `dump` (kit_store), `Window` (kit_window), further `JsonLog`s and `Database`s of your own.
 
@@ -142,6 +142,9 @@ class Service:
         """What is done again and again."""
         return []
 
+    def opened(self) -> None:
+        """Open what stands beside the server; runs when the server's port is known and before it answers anybody."""
+
     def variables(self) -> dict[str, str]:
         """What the system's ``system.yml`` refers to as ``${NAME}``; extend it with ``{**super().variables(), …}``."""
         prefix = self.name.upper().replace("-", "_")
@@ -181,6 +184,7 @@ class Service:
         port = self._server.server_port
         write_json(port_file, {"port": port})
         self.pid_file.write_text(f"{os.getpid()}\n", encoding="utf-8")
+        self.opened()
         threading.Thread(target=self._server.serve_forever, args=(0.1,), name="server", daemon=True).start()
         self.log.info("started", pid=os.getpid(), url=self.url)
         first_times = [threading.Thread(target=self._work, args=(job, self._begin(job)), daemon=True) for job in self.jobs()]

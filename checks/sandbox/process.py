@@ -6,34 +6,16 @@ process ends too.
 
 from __future__ import annotations
 
-import importlib
 import os
 import signal
 import sys
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from checks.sandbox import SYSTEMS
 from checks.sandbox.kit_store import write_json
-
-if TYPE_CHECKING:
-    from checks.sandbox.kit import Service
+from checks.sandbox.systems import find_class
 
 _STOPPING_AT_MOST = 4.0  # seconds, after which the process ends as it is
-
-
-def find_class(system: str) -> type[Service]:
-    """The class that stands in for a system.
-
-    Raises:
-        ImportError: its module is missing or cannot be imported.
-        AttributeError: the module does not hold the class.
-
-    """
-    module, _, name = SYSTEMS[system].partition(":")
-    found: type[Service] = getattr(importlib.import_module(module), name)
-    return found
 
 
 def main(system: str, folder: Path) -> int:

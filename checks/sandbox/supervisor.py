@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from checks.errors import ServiceAway, UsageError
-from checks.sandbox import SYSTEMS
 from checks.sandbox.keeper import BUSY_CODE, STATE_FILE, Condition
 from checks.sandbox.kit_store import Faults, read_json
+from checks.sandbox.systems import SYSTEMS, find_class
 
 _ANSWER_WITHIN = 2.0  # seconds
 
@@ -167,8 +167,6 @@ def faults_of(system: str) -> Mapping[str, str]:
         UsageError: there is no such system, or its stand-in is missing.
 
     """
-    from checks.sandbox.process import find_class
-
     _require_system(system)
     try:
         return find_class(system).FAULTS

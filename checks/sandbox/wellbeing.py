@@ -1,7 +1,7 @@
 """The digital wellbeing API's stand-in: insights from a cache, sealed focus sessions, logins, dumps every minute.
 
 Its rows are in `wellbeing_rows`, its cache and pool in `wellbeing_parts`, its TLS in `wellbeing_proxy`, its source and
-releases in `wellbeing_project`, and what operators do to it in `wellbeing_operation`.
+releases in `wellbeing_project`, its keys in `wellbeing_keys`, and what operators do to it in `wellbeing_operation`.
 """
 
 from __future__ import annotations
@@ -18,12 +18,11 @@ from typing import ClassVar
 import psutil
 
 from checks.sandbox import wellbeing_rows as people
-from checks.sandbox.kit import Answer, Call, Counted, HttpError, Job, Request, Route, Service, utc_text
+from checks.sandbox.kit import Answer, Call, Counted, HttpError, Job, Request, Route, utc_text
 from checks.sandbox.kit_http import Server
-from checks.sandbox.wellbeing_operation import Keys, Load, Operation
-from checks.sandbox.wellbeing_parts import Cache, Pool
+from checks.sandbox.wellbeing_keys import Keys
+from checks.sandbox.wellbeing_operation import Operated
 from checks.sandbox.wellbeing_project import Project
-from checks.sandbox.wellbeing_proxy import Proxy
 from checks.sandbox.wellbeing_rows import USERS
 from checks.sandbox.wellbeing_traffic import BUSY_USERS, FAULTS, next_call
 
@@ -32,13 +31,9 @@ _SLOW_MS = 1000
 _DUMP_EVERY = 60.0  # seconds
 _BLOAT = 2_000_000  # letters
 _LOOKED_UP = re.compile(r"\b(user_id) = \?")  # a plus before a column keeps SQLite from using an index
-_ADDED = """
-INSERT INTO day_figure VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
-requests = requests + excluded.requests, errors = errors + excluded.errors, took_ms = took_ms + excluded.took_ms
-"""
 
 
-class Wellbeing(Service):
+class Wellbeing(Operated):
     """See the module."""
 
     name = "wellbeing"
@@ -47,16 +42,7 @@ class Wellbeing(Service):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        self.cache = Cache()
-        self.pool: Pool
-        self.keys: Keys
         self._upkeep: people.Upkeep
-        self.project: Project
-        self.load = Load()
-        self.proxy = Proxy(folder / "proxy")
-        self.operation = Operation(self)
-        self.release = ""
-        self.since: dict[str, str] = {}
         self._instances: list[Server] = []
         self._last_dump: datetime | None = None
         self._reminders = 0
@@ -79,9 +65,8 @@ class Wellbeing(Service):
         """The administrator's token."""
         return self.keys.token
 
-    def start(self) -> None:
-        """Serve, with as many instances as the release asks for, and the proxy before them."""
-        super().start()
+    def opened(self) -> None:
+        """Open as many instances more as the release asks for, and the proxy before all of them."""
         ports = [int(self.url.rpartition(":")[2])]
         for _ in range(self.project.replicas() - 1):
             instance = Server(self.routes(), self._observe, self._failed)
@@ -97,19 +82,6 @@ class Wellbeing(Service):
         for instance in self._instances:
             instance.close_all()
         super().stop()
-
-    def begin_cache(self) -> None:
-        """Begin with an empty cache."""
-        self.cache = Cache()
-        self.since["cache"] = utc_text(datetime.now(UTC))
-
-    def begin_pool(self) -> None:
-        """Begin with new connections to the database."""
-        old = getattr(self, "pool", None)
-        self.pool = Pool(self.database.path)
-        self.since["database"] = utc_text(datetime.now(UTC))
-        if old is not None:
-            old.close()
 
     def variables(self) -> dict[str, str]:
         """The usual ones, the administrator's token, a folder for restores, the proxy and the repository."""
@@ -142,7 +114,7 @@ class Wellbeing(Service):
             Route("GET", "/api/v1/cache/stats", lambda _: self._open(self.cache.stats()), Counted.OPERATOR),
             Route("GET", "/api/v1/db/stats", lambda _: self._open(self._database_state()), Counted.OPERATOR),
             *self.project.routes(),
-            *(own(method, pattern, work) for (method, pattern), work in self.operation.routes().items()),
+            *(own(method, pattern, work) for (method, pattern), work in self.operators().items()),
             own("GET", "/api/v1/db/statements", lambda _: Answer({"statements": self.pool.slowest()})),
             own("GET", "/api/v1/admin/stats/daily", lambda _: Answer(people.activity(self.database))),
             own("GET", "/api/v1/analytics/weekly-summary", lambda _: Answer(people.activity(self.database))),
@@ -165,16 +137,6 @@ class Wellbeing(Service):
             Job("seconds", 1.0, self._each_second, at_start=False),
         ]
 
-    def settle(self) -> None:
-        """Add what was counted to the figures of its day."""
-        for row in self.load.settle():
-            self.database.run(_ADDED, *row)
-
-    def index_uses(self) -> dict[str, int]:
-        """How often each index of the database was used of late."""
-        names = self.database.rows("SELECT name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL ORDER BY name")
-        return self.pool.index_uses(name for (name,) in names)
-
     def _each_second(self) -> None:
         self._remind()
         self._upkeep.work(self.faults.on())
@@ -183,7 +145,7 @@ class Wellbeing(Service):
         self.keys.restore_old(wanted="old-key" in self.faults)
         if "proxy" in self.faults:
             self.proxy.stop()
-        elif not self.operation.stopped and self.proxy.targets:
+        elif not self.stopped and self.proxy.targets:
             self.proxy.start()
         self.proxy.show(nearly_over="certificate" in self.faults)
 
@@ -288,7 +250,7 @@ class Wellbeing(Service):
         return work(request)
 
     def _open(self, body: object) -> Answer:
-        if "api" in self.faults or self.operation.stopped:
+        if "api" in self.faults or self.stopped:
             raise HttpError(503, "the service is not available")
         return Answer(body)
 

@@ -1,101 +1,33 @@
-"""What operators do to the wellbeing stand-in: its parts stopped and started, releases, the key, accounts, months."""
+"""What the wellbeing stand-in is made of, and what operators do to it: parts restarted, releases, the key, accounts, months."""
 
 from __future__ import annotations
 
 import ctypes
-import hashlib
-import hmac
-import secrets
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import psutil
 
 from checks.sandbox import wellbeing_rows as people
-from checks.sandbox.kit import Answer, HttpError, Request, read_json, utc_text, write_json
+from checks.sandbox.kit import Answer, Handler, HttpError, Request, Service, utc_text
+from checks.sandbox.wellbeing_keys import Keys
+from checks.sandbox.wellbeing_parts import Cache, Pool
+from checks.sandbox.wellbeing_project import Project
+from checks.sandbox.wellbeing_proxy import Proxy
 
-if TYPE_CHECKING:
-    from checks.sandbox.wellbeing import Wellbeing
-
-_OLD_KEY_DAYS = 90
 _MEMORY_LIMIT = 256_000_000  # bytes; what the API's container may use
 _MUCH = 50.0  # percent; more than this is never needed
 _LEAK = 24_000_000  # bytes a second
 _LEAK_UP_TO = 96.0  # percent of the limit
 _CARRIED_WINDOW = 30.0  # seconds
-
-Handler = Callable[[Request], Answer]
-
-
-class Keys:
-    """The administrator's token and the SECRET_KEY that signs users' tokens, in a file that only this user may read.
-
-    A key that is written is in use from the next start on, as with any service that reads its environment once.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        held = read_json(path)
-        held.setdefault("admin_token", secrets.token_urlsafe(24))
-        if "secret_key" not in held:
-            held |= {"secret_key": secrets.token_urlsafe(32), "secret_key_since": utc_text(datetime.now(UTC))}
-        write_json(path, held, mode=0o600)
-        self.token = str(held["admin_token"])
-        self._in_use, self._in_use_since = str(held["secret_key"]), str(held["secret_key_since"])
-
-    def renew(self) -> dict[str, object]:
-        """Write a new key; it is shown to nobody."""
-        since = utc_text(datetime.now(UTC))
-        write_json(
-            self.path, {**read_json(self.path), "secret_key": secrets.token_urlsafe(32), "secret_key_since": since}, mode=0o600
-        )
-        return {"written_at": since, "in_use_since": self._in_use_since}
-
-    def state(self) -> dict[str, object]:
-        """How old the key is that is in use, and whether another one waits for the next start."""
-        age = datetime.now(UTC) - datetime.fromisoformat(self._in_use_since)
-        waiting = read_json(self.path).get("secret_key") != self._in_use
-        return {"age_days": round(age / timedelta(days=1), 4), "in_use_since": self._in_use_since, "another_waits": waiting}
-
-    def restore_old(self, *, wanted: bool) -> None:
-        """Bring back a key of three months ago, as a restored configuration does, or put away what was brought back."""
-        held = read_json(self.path)
-        if wanted and "kept" not in held:
-            kept = {name: held[name] for name in ("secret_key", "secret_key_since")}
-            since = utc_text(datetime.now(UTC) - timedelta(days=_OLD_KEY_DAYS))
-            held |= {"kept": kept, "secret_key": secrets.token_urlsafe(32), "secret_key_since": since}
-        elif not wanted and "kept" in held:
-            held |= held.pop("kept")
-        else:
-            return
-        write_json(self.path, held, mode=0o600)
-        self._in_use, self._in_use_since = str(held["secret_key"]), str(held["secret_key_since"])
-
-    def issue(self, user: int) -> str:
-        """A token of a user for an hour."""
-        body = f"{user}.{int(time.time()) + 3600}"
-        return f"{body}.{self._mark(body)}"
-
-    def user_of(self, token: str) -> int:
-        """Whom a token names.
-
-        Raises:
-            HttpError: 401, it was signed with another key, or is over.
-
-        """
-        body, _, mark = token.rpartition(".")
-        user, _, until = body.partition(".")
-        if not hmac.compare_digest(mark.encode(), self._mark(body).encode()) or int(until) < time.time():
-            raise HttpError(401, "this token is not valid")
-        return int(user)
-
-    def _mark(self, body: str) -> str:
-        return hmac.new(self._in_use.encode(), body.encode(), hashlib.sha256).hexdigest()
+_ADDED = """
+INSERT INTO day_figure VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
+requests = requests + excluded.requests, errors = errors + excluded.errors, took_ms = took_ms + excluded.took_ms
+"""
 
 
 class Load:
@@ -159,14 +91,46 @@ class Load:
         ]
 
 
-class Operation:
-    """The operator's routes; each asks for the administrator's token."""
+class Operated(Service):
+    """The stand-in as operators see it: its parts, and the routes that each ask for the administrator's token."""
 
-    def __init__(self, service: Wellbeing) -> None:
-        self._service = service
+    keys: Keys
+    pool: Pool
+    project: Project
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.cache = Cache()
+        self.load = Load()
+        self.proxy = Proxy(folder / "proxy")
+        self.release = ""
+        self.since: dict[str, str] = {}
         self.stopped = False
 
-    def routes(self) -> dict[tuple[str, str], Handler]:
+    def begin_cache(self) -> None:
+        """Begin with an empty cache."""
+        self.cache = Cache()
+        self.since["cache"] = utc_text(datetime.now(UTC))
+
+    def begin_pool(self) -> None:
+        """Begin with new connections to the database."""
+        old = getattr(self, "pool", None)
+        self.pool = Pool(self.database.path)
+        self.since["database"] = utc_text(datetime.now(UTC))
+        if old is not None:
+            old.close()
+
+    def settle(self) -> None:
+        """Add what was counted to the figures of its day."""
+        for row in self.load.settle():
+            self.database.run(_ADDED, *row)
+
+    def index_uses(self) -> dict[str, int]:
+        """How often each index of the database was used of late."""
+        names = self.database.rows("SELECT name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL ORDER BY name")
+        return self.pool.index_uses(name for (name,) in names)
+
+    def operators(self) -> dict[tuple[str, str], Handler]:
         """Which handler answers which method and pattern."""
         return {
             ("GET", "/admin/parts"): lambda _: Answer(self._parts()),
@@ -174,8 +138,8 @@ class Operation:
             ("POST", "/admin/services/{verb}"): self._all,
             ("GET", "/admin/releases"): lambda _: Answer(self._release()),
             ("POST", "/admin/releases"): self._deploy,
-            ("POST", "/ci/runs"): lambda request: self._service.project.ci.run(request),
-            ("GET", "/admin/secret-key"): lambda _: Answer(self._service.keys.state()),
+            ("POST", "/ci/runs"): lambda request: self.project.ci.run(request),
+            ("GET", "/admin/secret-key"): lambda _: Answer(self.keys.state()),
             ("POST", "/admin/secret-key"): self._renew_key,
             ("GET", "/admin/accounts/{user}"): self._account,
             ("POST", "/admin/accounts/{user}/reset"): self._reset,
@@ -189,127 +153,126 @@ class Operation:
 
     def _parts(self) -> dict[str, object]:
         """Each part: whether it does its work, since when, and what it uses."""
-        service, process = self._service, psutil.Process()
-        cached = service.cache.stats()
+        process, cached = psutil.Process(), self.cache.stats()
         return {
             "api": {
                 "up": not self.stopped,
                 "since": utc_text(datetime.fromtimestamp(process.create_time(), UTC)),
                 "memory_bytes": process.memory_info().rss,
-                "memory_percent": service.load.memory_percent(),
+                "memory_percent": self.load.memory_percent(),
                 "threads": process.num_threads(),
-                "instances": len(service.proxy.targets),
+                "instances": len(self.proxy.targets),
             },
-            "cache": {"up": not self.stopped, "since": service.since["cache"], "entries": cached["entries"]},
+            "cache": {"up": not self.stopped, "since": self.since["cache"], "entries": cached["entries"]},
             "database": {
                 "up": not self.stopped,
-                "since": service.since["database"],
-                "bytes": service.database.path.stat().st_size,
-                "tables": people.tables(service.database),
-                "indexes": service.index_uses(),
+                "since": self.since["database"],
+                "bytes": self.database.path.stat().st_size,
+                "tables": people.tables(self.database),
+                "indexes": self.index_uses(),
             },
             "proxy": {
-                "up": service.proxy.running,
-                "since": utc_text(service.proxy.since) if service.proxy.since else None,
+                "up": self.proxy.running,
+                "since": utc_text(self.proxy.since) if self.proxy.since else None,
             },
-            "backups": {"bytes": sum(path.stat().st_size for path in service.backups.glob("*.sql.gz"))},
+            "backups": {"bytes": sum(path.stat().st_size for path in self.backups.glob("*.sql.gz"))},
         }
 
     def _restart_part(self, request: Request) -> Answer:
-        service, part = self._service, request.args["part"]
+        part = request.args["part"]
         match part:
             case "cache":
-                service.begin_cache()
+                self.begin_cache()
             case "database":
-                service.begin_pool()
+                self.begin_pool()
             case "proxy":
-                service.proxy.stop()
-                service.proxy.start()
+                self.proxy.stop()
+                self.proxy.start()
             case _:
                 raise HttpError(404, "the parts are cache, database and proxy; the API itself is restarted by /admin/restart")
-        service.log.info(f"{part} restarted", asked_by="operator")
+        self.log.info(f"{part} restarted", asked_by="operator")
         return Answer({"part": part, "parts": self._parts()}, 202)
 
     def _all(self, request: Request) -> Answer:
-        service, verb = self._service, request.args["verb"]
+        verb = request.args["verb"]
         if verb == "stop":
             self.stopped = True
-            service.proxy.stop()
-            service.pool.close()
-            service.cache.flush()
+            self.proxy.stop()
+            self.pool.close()
+            self.cache.flush()
         elif verb == "start":
-            service.begin_cache()
-            service.begin_pool()
-            service.proxy.start()
+            self.begin_cache()
+            self.begin_pool()
+            self.proxy.start()
             self.stopped = False
         else:
             raise HttpError(404, "services are told to stop or to start")
-        service.log.info(f"services told to {verb}", asked_by="operator")
+        self.log.info(f"services told to {verb}", asked_by="operator")
         return Answer(self._parts(), 202)
 
     def _release(self) -> dict[str, Any]:
-        return {**self._service.project.deployed, "in_use": self._service.release, "instances": list(self._service.proxy.targets)}
+        return {**self.project.deployed, "in_use": self.release, "instances": list(self.proxy.targets)}
 
     def _deploy(self, request: Request) -> Answer:
-        deployed = self._service.project.deploy(str(request.json().get("ref", "main")))
-        self._service.log.info("deployed", commit=deployed["commit"], asked_by="operator")
-        self._service.restart()
-        return Answer({**deployed, "pid": int(self._service.pid_file.read_text())}, 202)
+        deployed = self.project.deploy(str(request.json().get("ref", "main")))
+        self.log.info("deployed", commit=deployed["commit"], asked_by="operator")
+        self.restart()
+        return Answer({**deployed, "pid": int(self.pid_file.read_text())}, 202)
 
     def _renew_key(self, request: Request) -> Answer:  # noqa: ARG002 - a handler's form
-        written = self._service.keys.renew()
-        self._service.log.info("SECRET_KEY renewed", asked_by="operator")
+        written = self.keys.renew()
+        self.log.info("SECRET_KEY renewed", asked_by="operator")
         return Answer(written, 201)
 
     def _account(self, request: Request) -> Answer:
-        return Answer(people.account(self._service.database, _number(request.args["user"])))
+        return Answer(people.account(self.database, _number(request.args["user"])))
 
     def _reset(self, request: Request) -> Answer:
-        user, database = _number(request.args["user"]), self._service.database
+        user, database = _number(request.args["user"]), self.database
         if not people.account(database, user)["exists"]:
             raise HttpError(404, "there is no such account")
         database.run("INSERT INTO reset_link (user_id, at) VALUES (?, ?)", user, utc_text(datetime.now(UTC)))
-        self._service.log.info("a link to set a new password was sent", account=user, asked_by="operator")
+        self.log.info("a link to set a new password was sent", account=user, asked_by="operator")
         return Answer({"sent": True}, 202)
 
     def _month(self) -> dict[str, object]:
         """The last 30 days: people, and requests by day and by route."""
         since = (datetime.now(UTC) - timedelta(days=30)).date().isoformat()
-        self._service.settle()
+        self.settle()
         query = "SELECT {0}, sum(requests), sum(errors), sum(took_ms) FROM day_figure WHERE day > ? GROUP BY 1 ORDER BY 1"
 
         def by(column: str) -> list[dict[str, object]]:
-            rows = self._service.database.rows(query.format(column), since)
+            rows = self.database.rows(query.format(column), since)
             return [
                 {column: name, "requests": requests, "error_rate": 100 * errors / requests, "mean_ms": took_ms / requests}
                 for name, requests, errors, took_ms in rows
             ]
 
-        return {"people": people.activity(self._service.database), "days": by("day"), "routes": by("route")}
+        return {"people": people.activity(self.database), "days": by("day"), "routes": by("route")}
 
     def _maintain(self, statements: str) -> Answer:
-        before, started = self._service.database.path.stat().st_size, time.perf_counter()
-        self._service.database.script(statements)
+        before, started = self.database.path.stat().st_size, time.perf_counter()
+        self.database.script(statements)
         took_ms = round(1000 * (time.perf_counter() - started), 1)
-        after = self._service.database.path.stat().st_size
-        self._service.log.info("database maintained", statements=statements, took_ms=took_ms)
+        after = self.database.path.stat().st_size
+        self.log.info("database maintained", statements=statements, took_ms=took_ms)
         return Answer({"statements": statements, "took_ms": took_ms, "bytes_before": before, "bytes_after": after})
 
     def _blocked(self, request: Request) -> Answer:  # noqa: ARG002 - a handler's form
-        rows = self._service.database.rows("SELECT address, at FROM blocked_address ORDER BY at")
+        rows = self.database.rows("SELECT address, at FROM blocked_address ORDER BY at")
         return Answer([{"address": address, "at": at} for address, at in rows])
 
     def _block(self, request: Request) -> Answer:
         address = str(request.json().get("address", ""))
         if not address:
             raise HttpError(422, "address is missing")
-        self._service.database.run("INSERT OR IGNORE INTO blocked_address VALUES (?, ?)", address, utc_text(datetime.now(UTC)))
-        self._service.log.info("address blocked", address=address)
+        self.database.run("INSERT OR IGNORE INTO blocked_address VALUES (?, ?)", address, utc_text(datetime.now(UTC)))
+        self.log.info("address blocked", address=address)
         return Answer({"address": address}, 201)
 
     def _unblock(self, request: Request) -> Answer:
-        self._service.database.run("DELETE FROM blocked_address WHERE address = ?", request.args["address"])
-        self._service.log.info("address unblocked", address=request.args["address"])
+        self.database.run("DELETE FROM blocked_address WHERE address = ?", request.args["address"])
+        self.log.info("address unblocked", address=request.args["address"])
         return Answer({"address": request.args["address"]})
 
 

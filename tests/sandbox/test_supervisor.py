@@ -179,7 +179,7 @@ def test_an_unknown_fault_is_refused_with_those_that_are(state: Path) -> None:
 @pytest.mark.parametrize("system", list(sandbox.SYSTEMS))
 def test_every_system_has_faults_that_say_what_happens(system: str) -> None:
     """Each stand-in can be loaded, is called as it is listed, and describes at least five faults in a sentence."""
-    from checks.sandbox.process import find_class
+    from checks.sandbox.systems import find_class
 
     stand_in = find_class(system)
     assert stand_in.name == system
