@@ -121,7 +121,7 @@ class Metric:
         group: the heading under which its plan lists it.
         meaning: one or two sentences for the reader: what it is and why its limit is where it is.
         runbook: the runbook to follow when it is broken (``system/name``), if any.
-        fresh_for: how long a result speaks for now; ``None``: as long as the runbook that measured it says.
+        fresh_for: how long a result speaks for now; ``None``: as `checks.lifetimes` finds from those who measure it.
         source: the requirement rows that it fulfils.
         green: where it is judged by bands, the one that is well; a value in no band is unknown.
         every: how often it is measured; windows and baselines hold their samples to it.
@@ -269,6 +269,7 @@ class Runbook:
         deadline: how long one run may take in all; `cell_deadline`: how long one cell.
         environments: where it may run; empty: in each of the system's.
         digest: SHA-256 of the file, in hex.
+        checks: the names that its cells may check, as far as its text shows; some may be no metrics.
 
     """
 
@@ -288,6 +289,7 @@ class Runbook:
     environments: tuple[str, ...] = ()
     owner: str = ""
     source: tuple[str, ...] = ()
+    checks: tuple[str, ...] = ()
 
     @property
     def slug(self) -> str:

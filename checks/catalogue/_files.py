@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from checks.catalogue import _examples, _front_matter, _judging, _yaml
+from checks.catalogue import _examples, _front_matter, _judging, _yaml, checked
 from checks.catalogue._schema import BusinessHoursEntry, FrontMatter, MetricEntry, ParameterEntry, SeverityEntry, SystemFile
 from checks.errors import CatalogueErrors, DataError, Place
 from checks.model import (
@@ -98,7 +98,7 @@ def read_runbook(path: Path, root: Path, systems: Mapping[str, System]) -> Runbo
     """
     shown = shown_as(path, root)
     text = _text(path, shown)
-    head, _ = _front_matter.split(text, shown)
+    head, body = _front_matter.split(text, shown)
     data = _yaml.read_mapping(head, shown, first_line=2)
     front = _validated(FrontMatter, data, shown, 2, _examples.OF_A_RUNBOOK)
     if front.system != path.parent.name:
@@ -141,6 +141,7 @@ def read_runbook(path: Path, root: Path, systems: Mapping[str, System]) -> Runbo
         environments=tuple(front.environments),
         owner=front.owner,
         source=tuple(front.source),
+        checks=checked.checked_by(body, front.system),
     )
 
 

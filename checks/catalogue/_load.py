@@ -16,6 +16,7 @@ from checks.catalogue import _front_matter
 from checks.catalogue._kept import Kept, Mended
 from checks.catalogue.settings import Settings, read_settings
 from checks.errors import CatalogueErrors, DataError
+from checks.lifetimes import Lifetimes
 from checks.model import ChecklistItem, Incident, Metric, Runbook, System
 
 _T = TypeVar("_T")
@@ -39,6 +40,7 @@ class Catalogue:
     settings: Settings
     incidents: Mapping[str, Incident] = field(default_factory=dict)
     checklists: Mapping[str, tuple[ChecklistItem, ...]] = field(default_factory=dict)
+    _lifetimes: dict[str, Lifetimes] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def runbooks_of(self, system: str) -> tuple[Runbook, ...]:
         """The runbooks of one system, in the order of their slugs."""
@@ -56,6 +58,12 @@ class Catalogue:
             if environment in self.systems[book.system].environments
             and (not book.environments or environment in book.environments)
         )
+
+    def lifetimes(self, environment: str) -> Lifetimes:
+        """How long what is measured in an environment speaks for now; worked out once."""
+        if environment not in self._lifetimes:
+            self._lifetimes[environment] = Lifetimes(self.runbooks.values(), environment)
+        return self._lifetimes[environment]
 
     def system(self, name: str) -> System:
         """The system of this name.
@@ -188,7 +196,7 @@ def _runbooks(root: Path, kept: Kept, errors: list[DataError], systems: Mapping[
 
 
 def _below_front_matter(path: str) -> Mended[Runbook]:
-    """Of the text below its front matter, a runbook keeps nothing but the digest."""
+    """Of the text below its front matter, a runbook keeps nothing but the digest and the names that it checks."""
     # Read once, so that both speak of the same text.
     texts: list[str] = []
 
@@ -198,7 +206,13 @@ def _below_front_matter(path: str) -> Mended[Runbook]:
             return _front_matter.split(texts[-1], Path(path))[0]
         return None
 
-    return Mended(part, lambda runbook: replace(runbook, digest=hashlib.sha256(texts[-1].encode()).hexdigest()))
+    def mend(runbook: Runbook) -> Runbook:
+        from checks.catalogue import checked
+
+        checks = checked.checked_by(_front_matter.split(texts[-1], Path(path))[1], runbook.system)
+        return replace(runbook, digest=hashlib.sha256(texts[-1].encode()).hexdigest(), checks=checks)
+
+    return Mended(part, mend)
 
 
 def _text_of(path: str) -> str:

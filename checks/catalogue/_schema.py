@@ -153,7 +153,11 @@ class MetricEntry(Declaration):
     stay: Duration | None = Field(None, description="How long it is at least in a status that it entered.")
     priority: str | None = None
     runbook: str | None = Field(None, pattern=r"^[a-z0-9-]+/[a-z0-9-]+$")
-    fresh_for: Duration | None = Field(None, alias="fresh-for")
+    fresh_for: Duration | None = Field(
+        None,
+        alias="fresh-for",
+        description="How long a result speaks for now; default: the shortest that a runbook says which checks it.",
+    )
     source: Sources = Field(default_factory=list)
 
     @model_validator(mode="after")
@@ -318,7 +322,11 @@ class FrontMatter(Declaration):
     schedule: ScheduleEntry | None = None
     deadline: Duration = timedelta(minutes=5)
     cell_deadline: Duration = Field(timedelta(minutes=1), alias="cell-deadline")
-    fresh_for: Duration = Field(timedelta(hours=26), alias="fresh-for")
+    fresh_for: Duration = Field(
+        timedelta(hours=26),
+        alias="fresh-for",
+        description="How long its run speaks for now, and the longest that its results do.",
+    )
     time_budget: Duration | None = Field(None, alias="time-budget")
     parameters: dict[Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]*$")], ParameterEntry] = Field(default_factory=dict)
     environments: list[Slug] = Field(default_factory=list)

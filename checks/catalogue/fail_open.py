@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from checks.catalogue import _open_constants, _open_windows
+from checks.catalogue import _open_ages, _open_constants, _open_windows
 from checks.catalogue._findings import Finding as Finding
 from checks.catalogue._findings import Severity as Severity
 from checks.catalogue._open_cells import cells
@@ -34,6 +34,7 @@ def find(catalogue: Catalogue) -> list[Finding]:
             found += _open_constants.patterns(metric, places)
             found += _open_windows.windows(metric, places)
             found += _open_windows.unscheduled(metric, catalogue, places)
+            found += _open_ages.stale_before_due(metric, catalogue, places)
     for runbook in catalogue.runbooks.values():
         found += cells(runbook, catalogue.root)
         found += kernel(runbook, catalogue.root)

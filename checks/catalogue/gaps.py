@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from checks.catalogue import notebook
+from checks.catalogue.checked import names_in
 from checks.errors import Place
 from checks.model import StepClass
 
@@ -52,20 +52,4 @@ def checked_in(runbook: Runbook) -> Iterator[str]:
         for position in step.cells:
             cell = book.cells[position]
             if cell.cell_type == "code" and not cell.source.startswith("%%"):
-                yield from _checks_of(cell.source)
-
-
-def _checks_of(source: str) -> Iterator[str]:
-    plain = "\n".join(line for line in source.splitlines() if not line.lstrip().startswith(("!", "%")))
-    try:
-        tree = ast.parse(plain)
-    except SyntaxError:
-        return
-    literals = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
-    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "check"]
-    for call in calls:
-        if call.args and isinstance(call.args[0], ast.Constant) and isinstance(call.args[0].value, str):
-            yield call.args[0].value
-        else:
-            # check(name) in a loop: any text in the cell may be the name.
-            yield from literals
+                yield from names_in(cell.source)

@@ -54,7 +54,8 @@ def status(
     loaded = catalogue.load(root_of(root))
     place = environment or loaded.settings.environment
     systems = _systems(loaded, system, place)
-    report = site_report(systems, loaded.runbooks.values(), _snapshot(loaded.settings, place), datetime.now(UTC))
+    snapshot, lasts = _snapshot(loaded.settings, place), loaded.lifetimes(place)
+    report = site_report(systems, loaded.runbooks.values(), snapshot, datetime.now(UTC), lasts)
     if format is Format.JSON:
         import json
 

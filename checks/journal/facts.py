@@ -9,10 +9,6 @@ from datetime import datetime, timedelta
 from checks.errors import ServiceAway
 from checks.model import Result, Run, Status
 
-RENEW = timedelta(minutes=15)
-"""How long a sampled result that is ok speaks for the good samples that follow it, before one of them is a result again."""
-
-
 SCHEDULER = "scheduler"
 """The standing task that a scheduler signs for."""
 

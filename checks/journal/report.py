@@ -12,11 +12,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 
-from checks.journal.facts import EMPTY, RENEW, RecordedResult, Snapshot
+from checks.journal.facts import EMPTY, RecordedResult, Snapshot
+from checks.lifetimes import Lifetimes
 from checks.model import Metric, Result, Run, Runbook, RunbookKind, RunState, Status, System
-
-FRESH_FOR = timedelta(hours=26)
-"""How long a result speaks for now when neither its metric nor a runbook says: a daily check with two hours' grace."""
 
 CLOCK_SLACK = timedelta(minutes=5)
 """How far ahead of `now` a measurement may be before its clock is not believed."""
@@ -175,6 +173,7 @@ def system_status(
     latest_results: Mapping[str, RecordedResult],
     now: datetime,
     since: Mapping[str, datetime] = EMPTY.since,
+    lifetimes: Lifetimes | None = None,
 ) -> SystemReport:
     """Say how a system is.
 
@@ -185,13 +184,15 @@ def system_status(
         latest_results: the latest result of each metric, by the metric's slug.
         now: aware; what age is counted from.
         since: since when each metric has had its latest result's status, by the metric's slug.
+        lifetimes: how long results speak for now where all this is so; left out, as these runbooks say.
 
     """
     books = {runbook.slug: runbook for runbook in runbooks}
+    lifetimes = lifetimes or Lifetimes(books.values())
     items: list[Item] = []
     for metric in system.metrics.values():
         recorded = latest_results.get(metric.slug)
-        items.append(_never(metric) if recorded is None else _measured(metric, recorded, books, now, since.get(metric.slug)))
+        items.append(_never(metric) if recorded is None else _measured(metric, recorded, lifetimes, now, since.get(metric.slug)))
     for slug, runbook in books.items():
         run = latest_runs.get(slug)
         if runbook.system == system.name and run is not None and _unproven(runbook, run):
@@ -205,13 +206,18 @@ def site_status(reports: Iterable[SystemReport], now: datetime) -> SiteReport:
     return SiteReport(items=_worst_first(item for report in systems for item in report.items), systems=systems, now=now)
 
 
-def site_report(systems: Iterable[System], runbooks: Iterable[Runbook], snapshot: Snapshot, now: datetime) -> SiteReport:
-    """Say how all systems are, from one snapshot of the journal."""
+def site_report(
+    systems: Iterable[System],
+    runbooks: Iterable[Runbook],
+    snapshot: Snapshot,
+    now: datetime,
+    lifetimes: Lifetimes | None = None,
+) -> SiteReport:
+    """Say how all systems are, from one snapshot of the journal; see `system_status`."""
     books = tuple(runbooks)
-    return site_status(
-        (system_status(system, books, snapshot.latest_runs, snapshot.latest_results, now, snapshot.since) for system in systems),
-        now,
-    )
+    lifetimes = lifetimes or Lifetimes(books)
+    runs, results, since = snapshot.latest_runs, snapshot.latest_results, snapshot.since
+    return site_status((system_status(system, books, runs, results, now, since, lifetimes) for system in systems), now)
 
 
 def _never(metric: Metric) -> Item:
@@ -228,12 +234,10 @@ def _never(metric: Metric) -> Item:
     )
 
 
-def _measured(
-    metric: Metric, recorded: RecordedResult, books: Mapping[str, Runbook], now: datetime, since: datetime | None
-) -> Item:
+def _measured(metric: Metric, recorded: RecordedResult, lifetimes: Lifetimes, now: datetime, since: datetime | None) -> Item:
     result = recorded.result
     measured_at = result.judged_at if result.observation is None else result.observation.measured_at
-    stale_at = measured_at + (metric.fresh_for or _speaks_for(metric, recorded, books))
+    stale_at = measured_at + lifetimes.of(metric, recorded.runbook)
     doubt = _doubt(measured_at, stale_at, now)
     status, reason, began = result.status, result.reason, since or result.judged_at
     if doubt:
@@ -258,15 +262,6 @@ def _measured(
         runbook=recorded.runbook or metric.runbook,
         metric=metric,
     )
-
-
-def _speaks_for(metric: Metric, recorded: RecordedResult, books: Mapping[str, Runbook]) -> timedelta:
-    """How long a result speaks for now where its metric does not say."""
-    book = books.get(recorded.runbook)
-    if book is not None:
-        return book.fresh_for
-    # Sampled between runs: if the next results do not come, whoever sampled is gone.
-    return FRESH_FOR if recorded.run_id or metric.every is None else 2 * RENEW + 2 * metric.every
 
 
 def _doubt(measured_at: datetime, stale_at: datetime, now: datetime) -> str:

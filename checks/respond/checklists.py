@@ -147,7 +147,9 @@ class _Proven:
         snapshot = journal.snapshot(environment)
         books = catalogue.runbooks
         declared = catalogue.system(system)
-        report = system_status(declared, books.values(), snapshot.latest_runs, snapshot.latest_results, now, snapshot.since)
+        lasts = catalogue.lifetimes(environment)
+        runs, results = snapshot.latest_runs, snapshot.latest_results
+        report = system_status(declared, books.values(), runs, results, now, snapshot.since, lasts)
         self._metrics = {item.slug: item for item in report.items if item.metric is not None}
         self._runs = snapshot.latest_runs
         self._books = books

@@ -68,8 +68,8 @@ def decide(prepared: Iterable[Prepared], past: Past, now: datetime) -> list[Deci
     """Say of each run whether an earlier one makes it needless.
 
     An earlier run is reused only when it is the latest of its runbook here, ended well (ok or warning), ran without a person,
-    had the same source, parameters, system.yml, settings, packages and Proofbook, when each of its results is younger than
-    its ``fresh-for``, when none of its metrics was found critical or unknown since and none whose limits look back was
+    had the same source, parameters, system.yml, settings, packages and Proofbook, when each of its results still speaks for
+    now (`checks.lifetimes`), when none of its metrics was found critical or unknown since and none whose limits look back was
     measured since, and when its evidence is still here.
 
     Args:
@@ -147,7 +147,7 @@ def _doubt(prepared: Prepared, results: Sequence[Result], known: _Known, now: da
         measured = _measured_at(result)
         if measured > now:
             return f"{result.metric} was measured in what is the future now"
-        fresh_for = metric.fresh_for or prepared.runbook.fresh_for
+        fresh_for = prepared.catalogue.lifetimes(prepared.run.environment).of(metric, prepared.runbook.slug)
         if now >= measured + fresh_for:
             age = _seconds((now - measured).total_seconds())
             return f"{result.metric} was measured {age} ago and speaks for {_seconds(fresh_for.total_seconds())}"

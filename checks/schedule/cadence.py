@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from checks.catalogue import Catalogue
 from checks.catalogue.environment import Settled
 from checks.errors import DataError
+from checks.lifetimes import is_sampled
 from checks.model import Metric
 
 _MICROSECOND = timedelta(microseconds=1)
@@ -19,12 +20,7 @@ _WHERE = ("url", "address", "database", "host", "server")
 
 def sampled(catalogue: Catalogue, environment: str) -> list[Metric]:
     """The metrics that are measured between runs: they say how often, and a probe can measure them."""
-    return [
-        metric
-        for system in catalogue.systems_in(environment)
-        for metric in system.metrics.values()
-        if metric.every is not None and metric.probe.get("kind") != "notebook"
-    ]
+    return [metric for system in catalogue.systems_in(environment) for metric in system.metrics.values() if is_sampled(metric)]
 
 
 def next_moment(slug: str, every: timedelta, after: datetime) -> datetime:

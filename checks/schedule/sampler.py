@@ -25,8 +25,9 @@ from typing import TYPE_CHECKING
 
 from checks.catalogue.environment import Settled
 from checks.errors import ProofbookError
-from checks.journal.facts import RENEW, Sample
+from checks.journal.facts import Sample
 from checks.judge import judge, needed_since
+from checks.lifetimes import RENEW
 from checks.model import Metric, Observation, Result, Status, Unmeasured
 from checks.probes import measure
 from checks.run.history import Historian, earlier
@@ -58,12 +59,14 @@ class Task:
 
     Attributes:
         metric: with its settings filled in.
+        renew: how old the metric's latest result may be before a good sample becomes a result again.
 
     """
 
     metric: Metric
     settled: Settled
     every: timedelta
+    renew: timedelta = RENEW
 
     @property
     def deadline(self) -> timedelta:
@@ -134,7 +137,7 @@ class Sampler:
         self._threads = Threads()
         self._places = asyncio.Semaphore(at_once)
         self._polite: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(at_one_target))
-        self._found: list[tuple[Metric, Observation | Unmeasured]] = []
+        self._found: list[tuple[Task, Observation | Unmeasured]] = []
         self._busy: dict[str, datetime] = {}
         self._statuses: dict[str, Status] = {}
         self.figures = Figures()
@@ -180,7 +183,7 @@ class Sampler:
         async with self._polite[target(metric, task.settled)], self._places:
             now = self._clock()
             if (since := self._busy.get(metric.slug)) is not None:
-                self._note(metric, Unmeasured(f"the sample of {since:%H:%M:%S} UTC has not ended yet", now, 0.0, _source(metric)))
+                self._note(task, Unmeasured(f"the sample of {since:%H:%M:%S} UTC has not ended yet", now, 0.0, _source(metric)))
                 return
             self.figures.began(late + timedelta(seconds=loop.time() - waiting))
             self._busy[metric.slug] = now
@@ -188,22 +191,22 @@ class Sampler:
             work.add_done_callback(lambda done: self._ended(metric, done))
             done, _ = await asyncio.wait({work}, timeout=task.deadline.total_seconds())
         if done:
-            self._note(metric, _answer(metric, work, now))
+            self._note(task, _answer(metric, work, now))
         else:
             took = task.deadline.total_seconds()
-            self._note(metric, Unmeasured(f"no answer within {took:g} s", now, took, _source(metric)))
+            self._note(task, Unmeasured(f"no answer within {took:g} s", now, took, _source(metric)))
 
     def _ended(self, metric: Metric, work: asyncio.Future[Observation | Unmeasured]) -> None:
         self._busy.pop(metric.slug, None)
         if not work.cancelled():
             work.exception()  # it has been told, or came after its deadline
 
-    def _note(self, metric: Metric, seen: Observation | Unmeasured) -> None:
+    def _note(self, task: Task, seen: Observation | Unmeasured) -> None:
         if isinstance(seen, Observation):
             self.figures.taken += 1
         else:
             self.figures.gaps += 1
-        self._found.append((metric, seen))
+        self._found.append((task, seen))
 
     async def write(self) -> list[Result]:
         """Judge and write what was found since the last time; while the journal is away it is kept."""
@@ -224,12 +227,12 @@ class Sampler:
                 self._listener.changed(result, before)
         return results
 
-    def _judge_and_keep(self, found: Sequence[tuple[Metric, Observation | Unmeasured]]) -> list[Result]:
+    def _judge_and_keep(self, found: Sequence[tuple[Task, Observation | Unmeasured]]) -> list[Result]:
         now = self._clock()
-        results = judged(found, self._environment, self._journal, now)
+        results = judged([(task.metric, seen) for task, seen in found], self._environment, self._journal, now)
         self._journal.record_samples(
             self._environment,
-            [Sample(result, _renewed(metric)) for (metric, _), result in zip(found, results, strict=True)],
+            [Sample(result, task.renew) for (task, _), result in zip(found, results, strict=True)],
         )
         return results
 
@@ -261,7 +264,3 @@ def _answer(metric: Metric, work: asyncio.Future[Observation | Unmeasured], now:
 
 def _source(metric: Metric) -> str:
     return f"{metric.probe.get('kind')} probe"
-
-
-def _renewed(metric: Metric) -> timedelta:
-    return RENEW if metric.fresh_for is None else min(RENEW, metric.fresh_for / 2)

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from checks.catalogue import Catalogue, resolve
+from checks.lifetimes import renew_after
 from checks.run.history import with_settings
 from checks.schedule.cadence import sampled
 from checks.schedule.sampler import Listener, Sampler, Task
@@ -22,8 +23,14 @@ _SECONDS_TO_END = 15.0
 def tasks_of(catalogue: Catalogue, environment: str, variables: Mapping[str, str]) -> list[Task]:
     """What is sampled in an environment, with its settings filled in as far as they are there."""
     settled = {system.name: resolve(system, environment, variables) for system in catalogue.systems_in(environment)}
+    lifetimes = catalogue.lifetimes(environment)
     return [
-        Task(with_settings(metric, settled[metric.system]), settled[metric.system], metric.every)
+        Task(
+            with_settings(metric, settled[metric.system]),
+            settled[metric.system],
+            metric.every,
+            renew_after(lifetimes.of(metric), metric.every),
+        )
         for metric in sampled(catalogue, environment)
         if metric.every is not None
     ]

@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 from inspect import cleandoc
-from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from checks.judge import format_value
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 _SETTING = re.compile(r"\{([a-z_][a-z0-9_]*)\}")
 _VARIABLE = re.compile(r"\$\{(secret:)?([A-Za-z_][A-Za-z0-9_]*)\}")
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+(?=@)")
-_CALL = re.compile(r"\b(?:check|observe)\(\s*[\"']([a-z0-9-]+)[\"']")
 _NAMES_ONLY = ("headers",)
 """Options whose values may be credentials; their names are shown."""
 
@@ -97,12 +95,7 @@ def _texts(value: object) -> Iterator[str]:
 
 def measured_by(metric: Metric, catalogue: Catalogue) -> list[Runbook]:
     """The runbooks of its system that name the metric in a check."""
-    return [book for book in catalogue.runbooks_of(metric.system) if metric.name in _checked(book.path, book.digest)]
-
-
-@lru_cache(maxsize=4096)
-def _checked(path: Path, _digest: str) -> frozenset[str]:
-    return frozenset(_CALL.findall(path.read_text(encoding="utf-8")))
+    return [book for book in catalogue.runbooks_of(metric.system) if metric.name in book.checks]
 
 
 def judged(metric: Metric) -> list[tuple[str, str, str]]:

@@ -219,7 +219,7 @@ def gather(
 
     snapshot = journal.snapshot(environment)
     here = catalogue.systems_in(environment)
-    report = site_report(here, catalogue.runbooks.values(), snapshot, now)
+    report = site_report(here, catalogue.runbooks.values(), snapshot, now, catalogue.lifetimes(environment))
     turns = _turns(catalogue, journal, environment, now)
     linked = {item.run_id for item in report.items if item.run_id} | {turn.run_id for turn in turns}
     bulk = journal.bulk(environment)

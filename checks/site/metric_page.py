@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from checks.lifetimes import is_sampled
 from checks.site import declared, live, words
 from checks.site.words import letters
 
@@ -57,7 +58,7 @@ def _facts(metric: Metric, catalogue: Catalogue) -> str:
         ("Priority", letters(metric.priority or "none is named")),
         ("Unit", letters(metric.unit or "a plain count")),
         ("Measured", f"every {words.span(metric.every)}" if metric.every else "whenever its runbook runs"),
-        ("Speaks for", words.span(metric.fresh_for) if metric.fresh_for else "as long as its runbook says"),
+        ("Speaks for", _lasts(metric, catalogue)),
         ("Name", f"<code>{letters(metric.slug)}</code>"),
     ]
     listed = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in rows)
@@ -65,6 +66,15 @@ def _facts(metric: Metric, catalogue: Catalogue) -> str:
         fulfilled = " ".join(f"<code>{letters(row)}</code>" for row in metric.source)
         listed += f'<div class="pb-fact-long"><dt>Fulfils</dt><dd>{fulfilled}</dd></div>'
     return f'<dl class="pb-facts">{listed}</dl>'
+
+
+def _lasts(metric: Metric, catalogue: Catalogue) -> str:
+    lifetimes = catalogue.lifetimes(catalogue.settings.environment)
+    if (book := lifetimes.said_by(metric)) is not None:
+        return f"{words.span(book.fresh_for)}, as {_links([book])} says"
+    if metric.fresh_for is None and not is_sampled(metric):
+        return "as long as the runbook says that measured it"
+    return words.span(lifetimes.of(metric))
 
 
 def _limits(metric: Metric) -> list[str]:

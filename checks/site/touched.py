@@ -208,7 +208,8 @@ def read(path: Path) -> Mapping[str, Any]:
 def declared_digest(catalogue: Catalogue) -> str:
     """A digest of all that is declared, but not of the text of runbooks."""
     books = [
-        [getattr(book, name) for name in book.__dataclass_fields__ if name != "digest"] for book in catalogue.runbooks.values()
+        [getattr(book, name) for name in book.__dataclass_fields__ if name not in ("digest", "checks")]
+        for book in catalogue.runbooks.values()
     ]
     declared = (catalogue.systems, books, catalogue.incidents, catalogue.checklists, catalogue.settings.site_name)
     return hashlib.sha256(repr(declared).encode()).hexdigest()

@@ -327,7 +327,8 @@ def _result_badge(facts: Facts, runbook: Runbook, result: Result) -> Badge:
     system = facts.catalogue.systems.get(result.system)
     metric = system.metrics.get(result.metric) if system else None
     measured = result.observation.measured_at if result.observation else result.judged_at
-    until = measured + ((metric.fresh_for if metric else None) or runbook.fresh_for)
+    lasts = facts.catalogue.lifetimes(facts.environment).of(metric, runbook.slug) if metric else runbook.fresh_for
+    until = measured + lasts
     over = facts.passed(until)
     aged = over and result.status in (Status.OK, Status.WARNING)
     return _badge("stale" if aged else result.status.value, measured, None if over else until)

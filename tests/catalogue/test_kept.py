@@ -81,9 +81,10 @@ def test_a_text_below_its_front_matter_is_not_parsed(root: Path, parsed: list[st
     path = next((root / "notebooks").glob("*/*.md"))
     slug, text = f"{path.parent.name}/{path.stem}", path.read_text()
     for number in range(2):
-        _rewritten(path, f"{text}\nOne more line, the {number}th.\n")
+        _rewritten(path, f'{text}\n```python\ncheck("number-{number}")\n```\n')
         edited = load(root).runbook(slug)
         assert parsed == []
+        assert f"number-{number}" in edited.checks
         assert edited == read_runbook(path, root, load(root).systems)
         parsed.clear()
     _rewritten(path, text.replace("title: ", "title: Another ", 1))

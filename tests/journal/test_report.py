@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from checks.catalogue.probe_kinds import parse_duration
 from checks.journal import EMPTY, RecordedResult, Snapshot
 from checks.journal.report import Freshness, ItemKind, SystemReport, site_report, site_status, system_status
+from checks.lifetimes import Lifetimes
 from checks.model import Metric, Result, Run, Runbook, RunbookKind, RunState, Status
 from tests.golden import cases
 from tests.journal.samples import NOW, a_metric, a_result, a_run, a_runbook, a_system, ended, recorded
@@ -28,11 +29,13 @@ def _ago(text: str) -> Any:
 
 def _metric(name: str, declared: dict[str, Any]) -> Metric:
     fresh_for = declared.get("fresh_for")
-    return a_metric(name, priority=declared.get("priority"), fresh_for=fresh_for and _duration(fresh_for))
+    changes: dict[str, Any] = {"every": _duration(declared["every"]), "probe": {"kind": "http"}} if "every" in declared else {}
+    return a_metric(name, priority=declared.get("priority"), fresh_for=fresh_for and _duration(fresh_for), **changes)
 
 
 def _runbook(name: str, declared: dict[str, Any]) -> Runbook:
     changes: dict[str, Any] = {key: declared[key] for key in ("system",) if key in declared}
+    changes |= {key: tuple(declared[key]) for key in ("checks", "environments") if key in declared}
     if "fresh_for" in declared:
         changes["fresh_for"] = _duration(declared["fresh_for"])
     return a_runbook(name, kind=RunbookKind(declared.get("kind", "check")), **changes)
@@ -53,16 +56,18 @@ def _result(name: str, told: dict[str, Any]) -> Result:
 def test_status(case: dict[str, Any]) -> None:
     """A system's status, items and times follow from its declaration, the journal and the time alone."""
     given = case["input"]
+    books = [_runbook(name, declared) for name, declared in given.get("runbooks", {}).items()]
     runs = (_run(name, told) for name, told in given.get("runs", {}).items())
     report = system_status(
         a_system(*(_metric(name, declared) for name, declared in given["metrics"].items())),
-        [_runbook(name, declared) for name, declared in given.get("runbooks", {}).items()],
+        books,
         {run.runbook: run for run in runs},
         {
             f"shop/{name}": recorded(_result(name, told), f"shop/{told.get('runbook', 'morning')}")
             for name, told in given["results"].items()
         },
         NOW,
+        lifetimes=Lifetimes(books, given.get("environment", "")),
     )
     expected = case["expected"]
     assert report.status.value == expected["status"]
@@ -99,13 +104,16 @@ def test_an_item_says_where_it_comes_from() -> None:
 
 @pytest.mark.parametrize(("age", "status"), [(timedelta(minutes=39), Status.OK), (timedelta(minutes=40), Status.UNKNOWN)])
 def test_what_was_sampled_goes_stale_with_its_sampler(age: timedelta, status: Status) -> None:
-    """A sampled result speaks until two that should have followed it are missing, not for as long as a daily run's."""
-    metric = a_metric(every=timedelta(minutes=5))
+    """A metric that is sampled speaks until two results that should have followed are missing, a daily run's no longer."""
+    metric = a_metric(every=timedelta(minutes=5), probe={"kind": "http", "url": "{base_url}"})
+    daily = a_runbook(fresh_for=timedelta(hours=26), checks=(metric.name,))
     sampled = recorded(a_result(at=NOW - age), runbook="", run_id="")
-    (item,) = system_status(a_system(metric), [a_runbook(fresh_for=timedelta(hours=26))], {}, {metric.slug: sampled}, NOW).items
+    (item,) = system_status(a_system(metric), [daily], {}, {metric.slug: sampled}, NOW).items
     assert (item.status, item.run_id, item.runbook) == (status, None, None)
-    of_a_run = recorded(a_result(at=NOW - age))
-    (item,) = system_status(a_system(metric), [a_runbook(fresh_for=timedelta(hours=26))], {}, {metric.slug: of_a_run}, NOW).items
+    (item,) = system_status(a_system(metric), [daily], {}, {metric.slug: recorded(a_result(at=NOW - age))}, NOW).items
+    assert item.status is status
+    of_a_cell = replace(metric, probe={"kind": "notebook"})
+    (item,) = system_status(a_system(of_a_cell), [daily], {}, {metric.slug: recorded(a_result(at=NOW - age))}, NOW).items
     assert item.status is Status.OK
 
 

@@ -52,7 +52,7 @@ class Past:
 def _prepared(project: Project, catalogue: Catalogue | None = None, hours: int = 24, **variables: str) -> Prepared:
     catalogue = catalogue or project.catalogue
     (one,) = selection.prepare_all(
-        catalogue.runbooks.values(),
+        [catalogue.runbooks["shop/morning"]],
         catalogue,
         environment="test",
         variables={**project.variables, **variables},
@@ -146,6 +146,11 @@ def _own_freshness(project: Project, past: Past) -> Prepared:
     return wanted
 
 
+def _shorter_elsewhere(project: Project, _: Past) -> Prepared:
+    project.write(CHECK, name="watch", front_matter="fresh-for: 10m\nparameters:\n  hours: {type: integer, default: 24}\n")
+    return _prepared(project)
+
+
 def _of_the_future(project: Project, past: Past) -> Prepared:
     past.results = [_result(NOW + timedelta(minutes=1))]
     return _prepared(project)
@@ -183,6 +188,7 @@ def _no_results(project: Project, past: Past) -> Prepared:
         (_no_results, "its latest run judged nothing"),
         (_old, "error-rate was measured 1 h ago and speaks for 1 h"),
         (_own_freshness, "error-rate was measured 12 min ago and speaks for 10 min"),
+        (_shorter_elsewhere, "error-rate was measured 12 min ago and speaks for 10 min"),
         (_of_the_future, "error-rate was measured in what is the future now"),
         (_red_since, "error-rate was critical when it was last judged"),
     ],
