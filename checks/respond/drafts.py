@@ -82,7 +82,10 @@ def draft(catalogue: Catalogue, journal: Book, name: str, environment: str, now:
     turns = [
         turn
         for turn in journal.status_changes(place, since, limit=_MOST)
-        if turn.result.system == system.name and turn.result.judged_at <= end
+        if turn.result.system == system.name
+        and turn.result.judged_at <= end
+        # What was well when it was first measured has not turned.
+        and (turn.before is not None or turn.result.status is not Status.OK)
     ]
     runs = [run for run in journal.runs(system=system.name, environment=place, limit=_MOST) if since <= run.started_at <= end]
     told = told_of(incident, [event for kind in INCIDENT_KINDS for event in journal.events(kind, incident.subject, limit=_MOST)])

@@ -8,7 +8,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from checks.journal.duties import ACKNOWLEDGED, NOTED, OPENED, RESOLVED, told_of
-from checks.model import Incident, Runbook, Severity, Trigger
+from checks.model import Incident, Runbook, Severity, Status, Trigger
 from checks.site import words
 from checks.site.views import Badge
 
@@ -130,7 +130,10 @@ def story(facts: Facts, incident: Incident) -> list[Moment]:
             cell=turn.result.cell,
         )
         for turn in facts.turns
-        if turn.result.system == incident.system and incident.opened - _BEFORE <= turn.result.judged_at <= end
+        if turn.result.system == incident.system
+        and incident.opened - _BEFORE <= turn.result.judged_at <= end
+        # What was well when it was first measured has not turned.
+        and (turn.before is not None or turn.result.status is not Status.OK)
     ]
     operated = [
         Moment(run.started_at, "operated", run.reason, run.actor, run_id=run.id, runbook=book)

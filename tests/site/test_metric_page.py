@@ -158,11 +158,11 @@ def test_nothing_measured_is_said(catalogue: Catalogue, journal: Journal, now: d
 def test_it_says_when_it_was_last_seen_red(catalogue: Catalogue, journal: Journal, now: datetime) -> None:
     """A check that nobody ever saw fail says so; one that failed says when, however long it has been well since."""
     record(catalogue, journal, now - timedelta(days=9), {"error-rate": 0.1}, run_id="01A")
-    assert "last seen red never" in filled(catalogue, journal, now, "metric")
+    assert "never critical so far" in filled(catalogue, journal, now, "metric")
     record(catalogue, journal, now - timedelta(days=3), {"error-rate": 50.0}, run_id="01B")
     record(catalogue, journal, now - timedelta(minutes=5), {"error-rate": 0.1}, run_id="01C")
     told = re.sub(r"<[^>]+>|\s+", " ", filled(catalogue, journal, now, "metric"))
-    assert re.search(rf"last seen red\s+{now - timedelta(days=3):%a} ", told)
+    assert re.search(rf"last critical\s+{now - timedelta(days=3):%a} ", told)
 
 
 def test_every_change_of_a_limit_is_told(catalogue: Catalogue, journal: Journal, now: datetime) -> None:
