@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -46,7 +47,7 @@ def metric_page(metric: Metric, catalogue: Catalogue) -> str:
     export = f"proofbook journal export {metric.slug} > {metric.name}.csv"
     lines += ["", f'<p class="pb-soft">For a spreadsheet: <code>{letters(export)}</code></p>']
     lines += ["", f"## Limits {_UNSEARCHED}", "", *_limits(metric)]
-    lines += ["", f"### As they changed {_UNSEARCHED}", "", live.block("limits-in-force", metric.slug)]
+    lines += ["", f"### How they changed {_UNSEARCHED}", "", live.block("limits-in-force", metric.slug)]
     lines += ["", f"## How it is measured {_UNSEARCHED}", "", *_measuring(metric, catalogue), ""]
     return "\n".join(lines)
 
@@ -62,10 +63,7 @@ def _facts(metric: Metric, catalogue: Catalogue) -> str:
         ("Name", f"<code>{letters(metric.slug)}</code>"),
     ]
     listed = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in rows)
-    if metric.source:
-        fulfilled = " ".join(f"<code>{letters(row)}</code>" for row in metric.source)
-        listed += f'<div class="pb-fact-long"><dt>Fulfils</dt><dd>{fulfilled}</dd></div>'
-    return f'<dl class="pb-facts">{listed}</dl>'
+    return f'<dl class="pb-facts">{listed}{words.fulfils(metric.source)}</dl>'
 
 
 def _lasts(metric: Metric, catalogue: Catalogue) -> str:
@@ -93,7 +91,7 @@ def _limits(metric: Metric) -> list[str]:
 
 def _measuring(metric: Metric, catalogue: Catalogue) -> list[str]:
     kind = str(metric.probe["kind"])
-    lines = [f"<p>By the probe <code>{letters(kind)}</code>: {letters(_lowered(declared.probe_in_words(metric)))}</p>"]
+    lines = [f"<p>By the probe <code>{letters(kind)}</code>: {_with_code(_lowered(declared.probe_in_words(metric)))}</p>"]
     books = declared.measured_by(metric, catalogue)
     by = f"Checked by {_links(books)}." if books else "No runbook names it in a check, so nothing measures it yet."
     lines += ["", f"<p>{by}</p>"]
@@ -116,6 +114,11 @@ def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     top = "".join(f"<th>{name}</th>" for name in head)
     body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
     return f'<table class="pb-table pb-declared"><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>'
+
+
+def _with_code(text: str) -> str:
+    """A text of ours as HTML; what stands between backticks is code."""
+    return re.sub("`([^`]+)`", r"<code>\1</code>", letters(text))
 
 
 def _lowered(text: str) -> str:

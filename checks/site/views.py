@@ -28,6 +28,9 @@ _ALIKE = 2
 """More metrics than this with one trouble are told as one."""
 _MOST_RESULTS = 80
 """Results of one step on a page."""
+_MOST_OF_A_RUN = 160
+"""Results of all steps on a page; of more, each step shows its share."""
+_LEAST_RESULTS = 3
 _TOLD = 5
 """So many of them are named."""
 
@@ -268,6 +271,7 @@ class StepView:
     Attributes:
         badge: of its results; ``None`` where it has none.
         said: why there is none, or what became of the step.
+        of: how many results all steps of the run have.
 
     """
 
@@ -276,13 +280,15 @@ class StepView:
     said: str
     rows: tuple[tuple[Result, Badge], ...] = ()
     outputs: tuple[tuple[int, Output], ...] = ()
+    of: int = 0
 
     @property
     def first(self) -> tuple[tuple[Result, Badge], ...]:
         """The results that a page shows: all, or of very many those that are wrong first."""
-        if len(self.rows) <= _MOST_RESULTS:
+        share = max(_LEAST_RESULTS, _MOST_OF_A_RUN * len(self.rows) // max(self.of, _MOST_OF_A_RUN))
+        if len(self.rows) <= min(share, _MOST_RESULTS):
             return self.rows
-        return tuple(sorted(self.rows, key=lambda row: row[1].label == "ok"))[:_MOST_RESULTS]
+        return tuple(sorted(self.rows, key=lambda row: row[1].label == "ok"))[: min(share, _MOST_RESULTS)]
 
     @property
     def lines(self) -> int:
@@ -301,14 +307,15 @@ def step(facts: Facts, runbook: Runbook, number: int) -> StepView:
         return StepView(run, None, "no evidence")
     cells = evidence.step(declared.title, number)
     positions = {cell.position for cell in cells}
-    results = [result for result in facts.results.get(runbook.slug, ()) if result.cell in positions]
+    of = facts.results.get(runbook.slug, ())
+    results = [result for result in of if result.cell in positions]
     rows = tuple((result, _result_badge(facts, runbook, result)) for result in results)
     outputs = tuple((cell.position, output) for cell in cells for output in cell.outputs if not output.result)
     code = [cell for cell in cells if cell.code and cell.source.strip()]
     if any(output.failed for _, output in outputs):
-        return StepView(run, Badge("unknown"), "failed", rows, outputs)
+        return StepView(run, Badge("unknown"), "failed", rows, outputs, len(of))
     if rows:
-        return StepView(run, _worst(rows), "", rows, outputs)
+        return StepView(run, _worst(rows), "", rows, outputs, len(of))
     if not code:
         return StepView(run, None, "", rows, outputs)
     if any(cell.executed for cell in code):

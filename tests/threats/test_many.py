@@ -7,16 +7,19 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from posixpath import dirname, normpath
+from typing import cast
 
 import nbformat
 
 from checks.catalogue import Catalogue, load
 from checks.journal import open_journal
+from checks.model import Result
 from checks.site import further, tables
 from checks.site.evidence import Archive
 from checks.site.facts import Publication, gather
 from checks.site.fragments import Page, fragment
 from checks.site.live import Place
+from checks.site.views import Badge, StepView
 from tests.site.history import keep_evidence, record
 from tests.site.project import small_project
 
@@ -97,6 +100,15 @@ def test_51_very_many_runbooks(tmp_path: Path) -> None:
     titles = [title for text in beside for title in re.findall(r">Book (\d+)</a><br>", text)]
     assert titles == [str(number) for number in range(400)]
     assert max(len(text.encode()) for text in beside) < A_PAGE
+
+
+def test_51_many_results_in_many_steps() -> None:
+    """A runbook's page shows of each step its share of what a run found, what is wrong first, and never more than it bears."""
+    rows = tuple((cast("Result", number), Badge("critical" if number == 200 else "ok")) for number in range(300))
+    few, some, most = (StepView(None, None, "", rows[:count], of=of).first for count, of in ((70, 70), (300, 600), (300, 300)))
+    assert (len(few), len(some), len(most)) == (70, 80, 80)
+    assert some[0][1].label == "critical"
+    assert sum(len(StepView(None, None, "", rows[:60], of=600).first) for _ in range(10)) == 160
 
 
 def test_51_a_run_that_said_very_much(tmp_path: Path) -> None:
