@@ -17,7 +17,10 @@ from checks.site.words import letters
 if TYPE_CHECKING:
     from checks.catalogue import Catalogue
 
-_FOLDED_FROM = 14
+_FOLDED_FROM = {"python": 6}
+"""Of so many lines on a cell's code is folded: a reader looks for what it found."""
+_FOLDED_FROM_ELSE = 14
+"""What is copied into a terminal stays in sight for longer."""
 _CELL_MAGIC = re.compile(r"\A%%(\w+)[^\n]*\n?")
 _HEADING = re.compile(r"\A\s*##\s+[^\n]*\n?")
 _TITLE = re.compile(r"\A\s*#\s+[^\n]*\n?")
@@ -51,17 +54,21 @@ def runbook_page(runbook: Runbook, catalogue: Catalogue) -> str:
     title = letters(runbook.title, quote=False)
     # mkdocs-macros would take `{{ }}` in a runbook's own code for a macro.
     head = ["---", f"title: {json.dumps(title)}", "render_macros: false", "---", ""]
+    prefaces = [step for step in steps if not step.number]
     body = [
         live.block("run", runbook.slug),
         "",
         f'<p class="pb-lead">{letters(runbook.summary)}</p>',
         "",
+        # When to follow it comes before what it is.
+        *(line for step in prefaces for line in _preface(step, cells)),
         _facts(runbook, catalogue),
         "",
         *_operate(runbook, steps),
+        *(line for step in prefaces for line in _prepared(step, cells)),
     ]
     for step in steps:
-        body += _step(runbook, step, cells) if step.number else _preface(step, cells)
+        body += _step(runbook, step, cells) if step.number else []
     body += ["", _END_OF_STEPS, "", "## History", "", live.block("runs", runbook.slug), ""]
     return "\n".join(head + body)
 
@@ -95,10 +102,7 @@ def _facts(runbook: Runbook, catalogue: Catalogue) -> str:
         ("Owner", letters(runbook.owner)),
     ]
     listed = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in rows if value)
-    if runbook.source:
-        fulfilled = " ".join(f"<code>{letters(row)}</code>" for row in runbook.source)
-        listed += f'<div class="pb-fact-long"><dt>Fulfils</dt><dd>{fulfilled}</dd></div>'
-    return f'<dl class="pb-facts">{listed}</dl>'
+    return f'<dl class="pb-facts">{listed}{words.fulfils(runbook.source)}</dl>'
 
 
 def _operate(runbook: Runbook, steps: tuple[Step, ...]) -> list[str]:
@@ -109,12 +113,18 @@ def _operate(runbook: Runbook, steps: tuple[Step, ...]) -> list[str]:
     if example is not None:
         run += f" --param {example.name}={_shell_word(example.default)}"
     if gravest:
-        said = "Walk through it in a terminal. You are asked before each step; a run without you executes its read steps only."
-        commands = [operate, run]
+        commands = {
+            "Walk through it in a terminal; you are asked before each step:": operate,
+            "Or execute its read steps only:": run,
+        }
     else:
-        said = "It changes nothing, so it runs by itself, and you can run it at any time."
-        commands = [run, operate]
-    lines = ["## Operate", "", said, "", "```bash", commands[0], "```", "", "```bash", commands[1], "```", ""]
+        commands = {
+            "It changes nothing, so it runs by itself, and you can run it at any time:": run,
+            "Or walk through it step by step:": operate,
+        }
+    lines = ["## Operate", ""]
+    for said, command in commands.items():
+        lines += [said, "", "```bash", command, "```", ""]
     if runbook.parameters:
         lines += [_parameters(runbook), ""]
     return lines
@@ -131,14 +141,20 @@ def _parameters(runbook: Runbook) -> str:
 
 
 def _preface(step: Step, cells: Any) -> list[str]:
-    lines: list[str] = []
-    for position in step.cells:
-        cell = cells.cells[position]
-        if cell.cell_type == "markdown":
-            lines += [_COMMENT_TAGS.sub("", _TITLE.sub("", cell.source)), ""]
-        elif cell.source.strip():
-            lines += _code(cell.source)
-    return lines
+    """What is said before the first step."""
+    found = [cells.cells[position] for position in step.cells]
+    return [
+        line
+        for cell in found
+        if cell.cell_type == "markdown"
+        for line in (_COMMENT_TAGS.sub("", _TITLE.sub("", cell.source)), "")
+    ]
+
+
+def _prepared(step: Step, cells: Any) -> list[str]:
+    """What is executed before the first step."""
+    found = [cells.cells[position] for position in step.cells]
+    return [line for cell in found if cell.cell_type != "markdown" and cell.source.strip() for line in _code(cell.source)]
 
 
 def _step(runbook: Runbook, step: Step, cells: Any) -> list[str]:
@@ -169,7 +185,7 @@ def _code(source: str) -> list[str]:
     longest = max((len(ticks) for ticks in re.findall(r"`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     block = [f"{fence}{language}", *text.splitlines(), fence]
-    if len(block) - 2 < _FOLDED_FROM:
+    if len(block) - 2 < _FOLDED_FROM.get(language, _FOLDED_FROM_ELSE):
         return [*block, ""]
     spoken = {"python": "Python", "bash": "shell"}.get(language, language)
     return [f'??? abstract "{len(block) - 2} lines of {spoken}"', *(f"    {line}" if line else "" for line in block), ""]

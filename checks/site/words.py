@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from datetime import datetime, timedelta, tzinfo
 from html import escape
 
@@ -148,3 +149,13 @@ def letters(text: str, *, quote: bool = True) -> str:
 
     """
     return escape(" ".join(harmless(text).split()), quote)
+
+
+def fulfils(rows: Sequence[str]) -> str:
+    """The rows of a plan that something fulfils, as HTML for a list of facts; folded, as few look for them."""
+    if not rows:
+        return ""
+    listed = " ".join(f"<code>{letters(row)}</code>" for row in rows)
+    count = f"{len(rows)} row{'' if len(rows) == 1 else 's'} of its plan"
+    fold = f'<details class="pb-more"><summary>{count}</summary>{listed}</details>'
+    return f'<div class="pb-fact-long"><dt>Fulfils</dt><dd>{fold}</dd></div>'
