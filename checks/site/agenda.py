@@ -181,7 +181,7 @@ def _by_hand(facts: Facts, ahead: timedelta) -> Iterator[Entry]:
             for at in _due(runbook, facts.now, ahead):
                 if at.date() not in told:
                     told.add(at.date())
-                    title = f"Operate {runbook.title}"
+                    title = f"Operate: {runbook.title}"
                     yield Entry(at, Who.PERSON, title, runbook.system, said, _page_of(runbook))
 
 

@@ -44,28 +44,32 @@ def pages(catalogue: Catalogue) -> dict[str, str]:
     return {PAGE: _overview(catalogue, covered), **made}
 
 
-def _head(title: str) -> list[str]:
-    return ["---", f"title: {title}", "render_macros: false", "hide: [toc]", "---", "", f"# {title}", ""]
+def _head(title: str, hidden: str = "toc") -> list[str]:
+    return ["---", f"title: {title}", "render_macros: false", f"hide: [{hidden}]", "---", "", f"# {title}", ""]
 
 
 def _overview(catalogue: Catalogue, covered: Mapping[str, Sequence[Covered]]) -> str:
     everything = [row for rows in covered.values() for row in rows]
     lines = [
-        *_head("Coverage"),
+        *_head("Coverage", "navigation, toc"),
         f'<p class="pb-lead">{letters(_counted(everything))}</p>',
         "",
         _legend(),
         "",
-        '<div class="pb-scroll"><table class="pb-table"><thead><tr><th>System</th><th class="pb-num">Asked</th>'
-        + "".join(f'<th class="pb-num">{_SAID[cover][1].capitalize()}</th>' for cover in Cover)
+        '<div class="pb-scroll"><table class="pb-table pb-covered"><thead><tr><th>System</th><th class="pb-n">Asked for</th>'
+        + "".join(f'<th class="pb-n">{_SAID[cover][1].capitalize()}</th>' for cover in Cover)
         + "</tr></thead><tbody>",
     ]
     for system, rows in covered.items():
         counts = Counter(row.cover for row in rows)
         name = f'<a href="systems/{system}/coverage.html">{letters(catalogue.system(system).title)}</a>'
-        cells = "".join(f'<td class="pb-num">{counts[cover] or "-"}</td>' for cover in Cover)
-        lines.append(f'<tr><td>{name}</td><td class="pb-num">{len(rows)}</td>{cells}</tr>')
+        cells = "".join(_figure(_SAID[cover][1].capitalize(), counts[cover]) for cover in Cover)
+        lines.append(f"<tr><td>{name}</td>{_figure('Asked for', len(rows))}{cells}</tr>")
     return "\n".join([*lines, "</tbody></table></div>", ""])
+
+
+def _figure(label: str, count: int) -> str:
+    return f'<td class="pb-n" data-label="{label}">{f"{count:,}" if count else "–"}</td>'
 
 
 def _system_page(title: str, system: str, rows: Sequence[Covered]) -> str:
@@ -130,5 +134,9 @@ def _legend() -> str:
 
 def _counted(rows: Sequence[Covered]) -> str:
     counts = Counter(row.cover for row in rows)
-    told = ", ".join(f"{counts[cover]} {_SAID[cover][1]}" for cover in Cover if counts[cover])
-    return f"{len(rows)} things are asked for: {told}."
+    told = ", ".join(f"{counts[cover]:,} {_many(cover, counts[cover])}" for cover in Cover if counts[cover])
+    return f"{len(rows):,} things are asked for: {told}."
+
+
+def _many(cover: Cover, count: int) -> str:
+    return "gaps" if cover is Cover.GAP and count != 1 else _SAID[cover][1]
