@@ -3,13 +3,18 @@
 Filled by SQL, as 320 metrics of 10 systems that are sampled every five minutes would have filled it: each value is an
 observation; a result of its own has what a run measured (every hour) and what was not ok (one in a hundred).
 
-The peer is what one would build first: one table of (metric, time, value, status), by itself and with an index on metric and
-time. It is in the same database, and is asked the same questions in the same round.
+What grows is the history behind an answer, not the answer. Every five minutes, 10⁵ values reach back one day; of the thirty
+days that uptime sums up there would be two, and its growth would tell how much was asked for instead of how long the history
+is. So where the values do not reach back thirty days, each day before them has one value of each metric, and every size is
+asked for 320 latest results, the same ten-minute stretches and the same 31 days (10⁵ has a hundredth more values for it). How
+many rows an answer rests on is counted and written beside the times.
+
+The peer is what one would build first: one table of (metric, time, value, status), by itself and then with an index on metric
+and time. It is in the same database; with its index it is asked the same questions in the same rounds.
 """
 
 from __future__ import annotations
 
-import math
 import os
 import shutil
 import statistics
@@ -20,7 +25,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -30,45 +35,20 @@ from checks.journal import Journal, open_journal
 from checks.journal import _queries as q
 from checks.journal import _tables as t
 from checks.journal._engine import reading
-from checks.journal._rebuild import rebuild
 from checks.model import Observation, Result, Run, RunState, Status, Trigger
+from tests.benchmarks.filling import DAY, EVERY, METRICS, MONTH, NOW, SYSTEMS, fill, timed
 
-_SYSTEMS, _METRICS = 10, 32
-_EVERY = timedelta(minutes=5)
-_NOW = datetime(2026, 11, 2, 12, 0, tzinfo=UTC)
-_DAY, _MONTH = timedelta(days=1), timedelta(days=30)
 _ONE = "system-3/metric-7"
 _ASKED = 25  # times each question is asked in a round
 
 DATABASES = ("sqlite", "postgresql")
 
-# SQL that both databases read; `numbers` is a table of 0, 1, 2, … as many as each metric has values.
-_VALUE = "((numbers.n * 7919 + series.id * 104729) % 1000) / 10.0"
-_STATUS = f"CASE WHEN {_VALUE} >= 99 THEN 'warning' ELSE 'ok' END"
-_TOLD = f"(numbers.n % 12 = 0 OR {_VALUE} >= 99)"  # has a result of its own
-_RUN = "'run-' || substr(series.system, 8) || '-' || (numbers.n / 12)"
-_FILL = (
-    "INSERT INTO runs (id, runbook, system, environment, trigger, started_at, parameters, source, host, actor)"
-    " SELECT 'run-' || substr(system, 8) || '-' || (n / 12), system || '/hourly', system, 'production', 'schedule',"
-    " :start + n * :step, {}, '', '', '' FROM series, numbers WHERE n % 12 = 0 AND metric = 'metric-0'",
-    "INSERT INTO run_ends (run_id, state, status, ended_at, reason)"
-    " SELECT id, CASE WHEN started_at % 97 = 0 THEN 'failed' ELSE 'finished' END, 'ok', started_at, '' FROM runs",
-    f"INSERT INTO observations (series, ts, value, unit, status) SELECT series.id, :start + numbers.n * :step, {_VALUE}, 'ms',"
-    f" CASE WHEN {_TOLD} THEN NULL ELSE 'ok' END FROM series, numbers ORDER BY series.id, numbers.n",
-    "INSERT INTO results (run_id, series, title, status, reason, judged_at, measured_at, value, unit, took, source, detail,"
-    f" warning, critical) SELECT CASE WHEN numbers.n % 12 = 0 THEN {_RUN} END, series.id, 'A metric', {_STATUS},"
-    f" 'so it is', :start + numbers.n * :step, :start + numbers.n * :step, {_VALUE}, 'ms', 0.01, 'GET http://127.0.0.1/', '',"
-    f" '>= 99 ms', '> 500 ms' FROM series, numbers WHERE {_TOLD} ORDER BY numbers.n, series.id",
-    "INSERT INTO plain SELECT series.system || '/' || series.metric, :start + numbers.n * :step,"
-    f" {_VALUE}, {_STATUS} FROM series, numbers ORDER BY numbers.n, series.id",
-    "CREATE TABLE plain_indexed AS SELECT * FROM plain",
-)
 _PEER = {
-    "latest": "SELECT p.metric, p.ts, p.value, p.status FROM {0} p JOIN (SELECT metric, max(ts) AS ts FROM {0} GROUP BY metric) l"
-    " ON l.metric = p.metric AND l.ts = p.ts",
-    "sparkline": "SELECT ts / 600000000, min(value), avg(value), max(value) FROM {0} WHERE metric = :one AND ts >= :day"
+    "latest": "SELECT p.metric, p.ts, p.value, p.status FROM plain p"
+    " JOIN (SELECT metric, max(ts) AS ts FROM plain GROUP BY metric) l ON l.metric = p.metric AND l.ts = p.ts",
+    "sparkline": "SELECT ts / 600000000, min(value), avg(value), max(value) FROM plain WHERE metric = :one AND ts >= :day"
     " GROUP BY ts / 600000000",
-    "uptime": "SELECT avg(CASE WHEN status = 'ok' THEN 1.0 ELSE 0 END) FROM {0} WHERE metric = :one AND ts >= :month",
+    "uptime": "SELECT avg(CASE WHEN status = 'ok' THEN 1.0 ELSE 0 END) FROM plain WHERE metric = :one AND ts >= :month",
 }
 
 
@@ -92,9 +72,11 @@ def _on(database: str, new_url: Callable[[], str], sizes: Sequence[int], rounds:
         found: dict[str, Any] = {}
         for rows, journal in journals.items():
             print(f"{database}: {rows:,} observations", file=sys.stderr)
-            found[str(rows)] = _fill(journal, rows)
+            found[str(rows)] = fill(journal, rows)
+        asked = {rows: _unindexed(journal) for rows, journal in journals.items()}
+        for rows, journal in journals.items():
             _analyze(journal)
-        asked: dict[int, dict[str, dict[str, list[float]]]] = {rows: {} for rows in sizes}
+            found[str(rows)]["rows"] = _rows_read(journal)
         written: dict[int, list[dict[str, float]]] = {rows: [] for rows in sizes}
         for number in range(rounds):
             for name in _calls(next(iter(journals.values()))):
@@ -108,6 +90,9 @@ def _on(database: str, new_url: Callable[[], str], sizes: Sequence[int], rounds:
             f"insert_320_results_{name}": statistics.median(one[name] for one in written[rows]) for name in written[rows][0]
         }
         found[str(rows)] |= {
+            f"insert_320_results_quickest_{name}": min(one[name] for one in written[rows]) for name in written[rows][0]
+        }
+        found[str(rows)] |= {
             "questions_ms": {
                 name: {way: statistics.median(times) for way, times in ways.items()} for name, ways in asked[rows].items()
             },
@@ -116,51 +101,25 @@ def _on(database: str, new_url: Callable[[], str], sizes: Sequence[int], rounds:
     return found
 
 
-def _fill(journal: Journal, rows: int) -> dict[str, float]:
-    """Fill a journal, and draw what is derived; seconds of both.
-
-    References are not checked meanwhile, which would take most of the time; they are in order.
-    """
-    number = math.ceil(rows / (_SYSTEMS * _METRICS))
-    start = _NOW - number * _EVERY
-    given = {"start": t.to_micros(start), "step": _EVERY // t.MICROSECOND}
-    with journal._engine.connect() as raw:
-        if journal._engine.dialect.name == "postgresql":
-            raw.exec_driver_sql("SET session_replication_role = replica")
-        else:
-            raw.connection.dbapi_connection.execute("PRAGMA foreign_keys = OFF")  # type: ignore[union-attr]
-        raw.commit()
-        with raw.begin():
-            began = time.perf_counter()
-            _fill_facts(raw, number, given)
-            filled = time.perf_counter() - began
-            rebuilt = _timed(lambda: rebuild(raw))
-    return {"filled_s": filled, "rebuilt_s": rebuilt}
+def _unindexed(journal: Journal) -> dict[str, dict[str, list[float]]]:
+    """Ask the peer without an index; it is a thousand times slower, so once is enough to know. Then it gets its index."""
+    found = {name: {"plain": _raw(journal, *_of_peer(name), times=1)} for name in _PEER}
+    with journal._engine.begin() as connection:
+        connection.exec_driver_sql("CREATE INDEX plain_by_time ON plain (metric, ts)")
+    return found
 
 
-def _fill_facts(connection: sa.Connection, number: int, given: dict[str, int]) -> None:
-    if connection.dialect.name == "postgresql":
-        # What is new in this transaction need not be written twice, into its place and into the log.
-        connection.exec_driver_sql(
-            f"TRUNCATE {', '.join(table.name for table in t.metadata.sorted_tables if table is not t.heads)}"
-        )
-    connection.execute(sa.text("CREATE TABLE plain (metric TEXT, ts BIGINT, value DOUBLE PRECISION, status TEXT)"))
-    connection.execute(sa.text("CREATE TEMPORARY TABLE numbers (n BIGINT)"))
-    connection.execute(
-        sa.text(
-            "INSERT INTO numbers WITH RECURSIVE c(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM c WHERE n < :last) SELECT n FROM c"
-        ),
-        {"last": number - 1},
-    )
-    names = [(f"system-{system}", f"metric-{metric}") for system in range(_SYSTEMS) for metric in range(_METRICS)]
-    connection.execute(
-        sa.insert(t.series),
-        [{"environment": "production", "system": system, "metric": metric} for system, metric in names],
-    )
-    empty = "CAST('{}' AS json)" if connection.dialect.name == "postgresql" else "'{}'"
-    for statement in (_FILL[0].format(empty), *_FILL[1:]):
-        connection.execute(sa.text(statement), given if ":start" in statement else {})
-    connection.execute(sa.text("CREATE INDEX plain_by_time ON plain_indexed (metric, ts)"))
+def _rows_read(journal: Journal) -> dict[str, int]:
+    """How many rows what is derived gives for each answer."""
+    one = sa.select(t.series.c.id).filter_by(**_named()).scalar_subquery()
+    start, day = t.stretches.c.start >= NOW - DAY, t.series_days.c.day >= _month()
+    kept = {
+        "latest": sa.select(t.latest.c.series),
+        "sparkline": sa.select(t.stretches.c.start).where(t.stretches.c.series == one, t.stretches.c.width == 600_000_000, start),
+        "uptime": sa.select(t.series_days.c.day).where(t.series_days.c.series == one, day),
+    }
+    with reading(journal._engine) as connection:
+        return {name: len(connection.execute(query).all()) for name, query in kept.items()}
 
 
 def _analyze(journal: Journal) -> None:
@@ -174,44 +133,50 @@ def _calls(journal: Journal) -> dict[str, Callable[[], object]]:
     return {
         "latest": lambda: journal.latest_results("production"),
         "status of all": lambda: journal.status_since("production"),
-        "sparkline": lambda: journal.stretches("production", _NOW - _DAY, timedelta(minutes=10), slug=_ONE),
-        "uptime": lambda: journal.tally(_ONE, "production", _NOW - _MONTH),
-        "values of a day": lambda: journal.observations(_ONE, "production", _NOW - _DAY),
+        "sparkline": lambda: journal.stretches("production", NOW - DAY, timedelta(minutes=10), slug=_ONE),
+        "uptime": lambda: journal.tally(_ONE, "production", NOW - MONTH),
+        "values of a day": lambda: journal.observations(_ONE, "production", NOW - DAY),
         "everything a report needs": lambda: journal.snapshot("production"),
         "last critical, of all": lambda: journal.last_critical("production"),
-        "worst of 30 days, of all": lambda: journal.daily_worst("production", _NOW - _MONTH),
+        "worst of 30 days, of all": lambda: journal.daily_worst("production", NOW - MONTH),
         "limits in force, of all": lambda: journal.limits_in_force("production"),
-        "200 changes of status": lambda: journal.status_changes("production", _NOW - _MONTH),
+        "200 changes of status": lambda: journal.status_changes("production", NOW - MONTH),
         "last slots": lambda: journal.last_slots("production"),
     }
 
 
-def _statements() -> dict[str, tuple[sa.Select[Any], dict[str, Any]]]:
+def _named() -> dict[str, Any]:
     system, _, metric = _ONE.partition("/")
-    one: dict[str, Any] = {"environment": "production", "system": system, "metric": metric}
+    return {"environment": "production", "system": system, "metric": metric}
+
+
+def _month() -> int:
+    """The first of the thirty days, since 1970."""
+    return t.to_micros(NOW - MONTH) // (DAY // t.MICROSECOND)
+
+
+def _statements() -> dict[str, tuple[sa.Select[Any], dict[str, Any]]]:
     return {
         "latest": (q.latest_results("production"), {}),
         "status of all": (q.latest("production"), {}),
-        "sparkline": (q.stretches_of_one(timedelta(minutes=10)), one | {"since": _NOW - _DAY}),
-        "uptime": (q.tally(), one | {"since": t.to_micros(_NOW - _MONTH) // 86_400_000_000}),
+        "sparkline": (q.stretches_of_one(timedelta(minutes=10)), _named() | {"since": NOW - DAY}),
+        "uptime": (q.tally(), _named() | {"since": _month()}),
     }
 
 
+def _of_peer(name: str) -> tuple[sa.TextClause, dict[str, Any]]:
+    text = _PEER[name]
+    given = {"one": _ONE, "day": t.to_micros(NOW - DAY), "month": t.to_micros(NOW - MONTH)}
+    return sa.text(text), {key: value for key, value in given.items() if f":{key}" in text}
+
+
 def _ask(journal: Journal, name: str, found: dict[str, list[float]], *, first: bool) -> None:
-    """Ask one question: by the whole call, by its statement in the database, and of the peers; milliseconds are added."""
+    """Ask one question: by the whole call, by its statement in the database, and of the peer; milliseconds are added."""
     found.setdefault("call", []).extend(_each(_calls(journal)[name]))
     if name in _statements():
         found.setdefault("statement", []).extend(_raw(journal, *_statements()[name]))
-    if name not in _PEER:
-        return
-    given = {"one": _ONE, "day": t.to_micros(_NOW - _DAY), "month": t.to_micros(_NOW - _MONTH)}
-    for peer, table in (("plain", "plain"), ("plain, indexed", "plain_indexed")):
-        text = _PEER[name].format(table)
-        slow = peer == "plain" or name == "latest"
-        if slow and not first:
-            continue  # it is a thousand times slower; once is enough to know
-        wanted = {key: value for key, value in given.items() if f":{key}" in text}
-        found.setdefault(peer, []).extend(_raw(journal, sa.text(text), wanted, 1 if slow else _ASKED))
+    if name in _PEER and (first or name != "latest"):  # which takes seconds, each time
+        found.setdefault("plain, indexed", []).extend(_raw(journal, *_of_peer(name), times=1 if name == "latest" else _ASKED))
 
 
 def _raw(journal: Journal, statement: Any, given: dict[str, Any] | None = None, times: int = _ASKED) -> list[float]:
@@ -229,21 +194,16 @@ def _raw(journal: Journal, statement: Any, given: dict[str, Any] | None = None, 
 
 
 def _each(call: Callable[[], object], times: int = _ASKED) -> list[float]:
-    return [1000 * _timed(call) for _ in range(times)]
-
-
-def _timed(call: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    call()
-    return time.perf_counter() - started
+    return [1000 * timed(call) for _ in range(times)]
 
 
 def _insert(journal: Journal, number: int) -> dict[str, float]:
     """What writing the end of a run with a result of each metric takes, in milliseconds.
 
-    Waiting for the disk is most of it where every commit is on the disk before it counts; so the processor's time stands beside.
+    Waiting for the disk is most of it where every commit is on the disk before it counts; so the processor's time stands beside:
+    ours, and that of the server's process where there is one.
     """
-    at = _NOW + (number + 1) * _EVERY
+    at = NOW + (number + 1) * EVERY
     run = Run(f"bench-{number}", "system-0/all", "system-0", "production", Trigger.SCHEDULE, RunState.RUNNING, Status.UNKNOWN, at)
     results = [
         Result(
@@ -257,18 +217,29 @@ def _insert(journal: Journal, number: int) -> dict[str, float]:
             ">= 99 ms",
             "> 500 ms",
         )
-        for system in range(_SYSTEMS)
-        for metric in range(_METRICS)
+        for system in range(SYSTEMS)
+        for metric in range(METRICS)
     ]
     journal.start_run(run)
     done = replace(run, state=RunState.FINISHED, status=Status.OK, ended_at=at)
     committed: list[float] = []
     sa.event.listen(journal._engine, "commit", begun := lambda _: committed.append(time.perf_counter()))
-    spent = time.process_time()
-    milliseconds = 1000 * _timed(lambda: journal.finish_run(done, results))
+    served, spent = _of_server(journal), time.process_time()
+    milliseconds = 1000 * timed(lambda: journal.finish_run(done, results))
     ended, spent = time.perf_counter(), time.process_time() - spent
     sa.event.remove(journal._engine, "commit", begun)
-    return {"ms": milliseconds, "processor_ms": 1000 * spent, "commit_ms": 1000 * (ended - committed[-1])}
+    taken = {"ms": milliseconds, "processor_ms": 1000 * spent, "commit_ms": 1000 * (ended - committed[-1])}
+    return taken | {"server_ms": _of_server(journal) - served}
+
+
+def _of_server(journal: Journal) -> float:
+    """Milliseconds of the processor that the process of this journal's server has used, as Linux counts them; else 0."""
+    if journal._engine.dialect.name != "postgresql":
+        return 0.0
+    with journal._engine.connect() as connection:
+        process = connection.exec_driver_sql("SELECT pg_backend_pid()").scalar()
+    times = Path(f"/proc/{process}/schedstat")
+    return int(times.read_text().split()[0]) / 1e6 if times.exists() else 0.0
 
 
 @contextmanager
@@ -320,9 +291,15 @@ def _show(database: str, sizes: dict[str, Any]) -> None:
                     f"{most[peer] / most['statement']:>9,.0f}x" for peer in ("plain", "plain, indexed") if peer in most
                 )
             print(line)
+        if name in next(iter(sizes.values()))["rows"]:
+            print(f"  {'  rows it rests on':<34}" + "".join(f"{figures['rows'][name]:>14,}" for figures in sizes.values()))
     for key, title in (
         ("insert_320_results_ms", "a run's 320 results, written"),
+        ("insert_320_results_quickest_ms", "  the quickest"),
         ("insert_320_results_processor_ms", "  of it, time of the processor"),
+        ("insert_320_results_quickest_processor_ms", "  the least of the processor"),
+        ("insert_320_results_server_ms", "  of it, the server's processor"),
+        ("insert_320_results_quickest_server_ms", "  the server's least"),
         ("insert_320_results_commit_ms", "  of it, the commit (to the disk)"),
         ("filled_s", "filled (s)"),
         ("rebuilt_s", "all drawn anew (s)"),
