@@ -143,6 +143,8 @@ def _words(entry: Any) -> tuple[str, str]:
         return what.rstrip("; ") or "this value is not valid", expected
     if kind == "union_tag_invalid":
         return "this kind of probe is not known", f"one of {entry['ctx']['expected_tags']}"
+    if kind in ("model_type", "dataclass_type", "dict_type", "model_attributes_type"):
+        return "this value is not valid", "a mapping of keys to values"
     if kind == "union_tag_not_found":
         return "the probe has no `kind:`", "`kind: http` or another kind"
     return "this value is not valid", message[:1].lower() + message[1:]

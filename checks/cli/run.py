@@ -55,7 +55,7 @@ def run(
         int | None, typer.Option("--jobs", "-j", min=1, help="How many at once; default: one a processor.", show_default=False)
     ] = None,
     fresh_enough: FreshOption = False,
-    explain: Annotated[bool, typer.Option("--explain", help="Say of each runbook why it runs, or why it need not.")] = False,
+    explain: Annotated[bool, typer.Option("--explain", help="Say of each runbook why it runs, or why it does not.")] = False,
     format: Annotated[Format, typer.Option("--format", "-f", help="How the answer is printed.")] = Format.TEXT,  # noqa: A002
     environment: EnvironmentOption = None,
     root: RootOption = None,
@@ -93,6 +93,12 @@ def run(
     if replay is not None:
         from checks.cli._replay import replay as execute_again
 
+        if parameters or jobs or fresh_enough or explain or format is Format.JUNIT:
+            raise UsageError(
+                "a replay takes what the recorded run had",
+                expected="--replay with nothing but --environment, --root and --format text or json",
+                example="proofbook run --replay 01JD2Q6V9K7ZC8M4T5R3W1X0YB --format json",
+            )
         raise typer.Exit(execute_again(replay, root, environment, as_json=format is Format.JSON).exit_code)
     if not (due or fresh_enough):
         # Something will be executed for sure; what kernels need can be loaded while this process looks at the catalogue.
@@ -107,6 +113,8 @@ def run(
     with open_journal(place.catalogue.settings.journal) as journal:
         if due:
             prepared = _due(place, journal, parameters or [], datetime.now(UTC))
+        if explain and not runbooks:
+            _print_left_out(place, journal, system, {one.runbook.slug for one in prepared}, due=due)
         if not prepared:
             say("nothing is due")
             _print(format, place, [], [])
@@ -134,6 +142,22 @@ def print_reasons(decisions: list[Decision]) -> None:
 
     for one in decisions:
         say(f"{'runs' if one.reused is None else 'fresh':<6} {one.prepared.runbook.slug}: {inert(one.because)}")
+
+
+def _print_left_out(place: Workspace, journal: Journal, system: str | None, taken: set[str], *, due: bool) -> None:
+    """Say of each runbook that a rule did not select why it is not run."""
+    from datetime import UTC, datetime
+
+    from checks.run.selection import not_here
+    from checks.schedule import not_due
+
+    environment, now = place.environment, datetime.now(UTC)
+    if due:
+        waiting = not_due(place.catalogue, journal.last_slots(environment, now), environment, now, taken)
+        for slug, because in waiting.items():
+            say(f"{'waits':<6} {slug}: {because}")
+    for slug, because in not_here(place.catalogue, environment, system).items():
+        say(f"{'never':<6} {slug}: {because}")
 
 
 def run_decided(decisions: list[Decision], journal: Journal, jobs: int) -> list[Outcome]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 import sys
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 def run(job: Job) -> int:
     """Be a kernel until it is told to end; its exit status."""
+    # The server does without, and has frozen what it loaded.
+    gc.enable()
     bounds.apply(job.env)
     _settle_in(job)
     if job.debugger:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import importlib
 import os
 import sys
@@ -76,11 +75,6 @@ _INLINE = "module://matplotlib_inline.backend_inline"
 
 def preload(names: Iterable[str]) -> None:
     """Load modules; one that is not installed is left to the cell that asks for it."""
-    with without_collecting():
-        _load(names)
-
-
-def _load(names: Iterable[str]) -> None:
     # The libraries of numerics start a thread for each processor unless they are told not to; matplotlib decides when it
     # is loaded what it draws with, and a kernel names it only later.
     told = {**dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1"), "MPLBACKEND": _INLINE}
@@ -127,16 +121,6 @@ def _use_matplotlib() -> None:
     axes.plot([1, 2], label="a")
     axes.legend()
     figure.savefig(BytesIO(), format="png", bbox_inches="tight")
-
-
-@contextmanager
-def without_collecting() -> Iterator[None]:
-    """Look for no garbage meanwhile: next to nothing that loading makes is any."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
 
 
 @contextmanager

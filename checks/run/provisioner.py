@@ -18,6 +18,7 @@ from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 from traitlets import Bool, List, Unicode
 
 from checks.run import zygote
+from checks.run.origin import ORIGIN_VARIABLE, Origin
 
 WARDEN = Path(__file__).with_name("_warden.py")
 
@@ -39,6 +40,8 @@ class ForkProvisioner(LocalProvisioner):
         env = kwargs.get("env")
         surroundings: Mapping[str, str] = os.environ if env is None else env
         try:
+            if os.environ.get(ORIGIN_VARIABLE) == Origin.STOCK.value:
+                raise zygote.CannotFork(f"{ORIGIN_VARIABLE} says so")
             arguments = _arguments(cmd, surroundings, kwargs)
             zygote.ask_for(self.preload)
             cwd = str(kwargs.get("cwd") or "")

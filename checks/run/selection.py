@@ -45,6 +45,18 @@ def here(catalogue: Catalogue, environment: str, system: str | None = None) -> l
     return [book for book in catalogue.runbooks_in(environment) if wanted in (None, book.system)]
 
 
+def not_here(catalogue: Catalogue, environment: str, system: str | None = None) -> dict[str, str]:
+    """Why each runbook that may not run in an environment does not, as a part of a sentence, by its slug."""
+    may = {book.slug for book in here(catalogue, environment, system)}
+    return {
+        book.slug: f"it runs in {' and '.join(book.environments)} only"
+        if environment in catalogue.systems[book.system].environments
+        else f"its system does not live in {environment}"
+        for book in catalogue.runbooks.values()
+        if book.slug not in may and system in (None, book.system)
+    }
+
+
 def prepare_all(
     books: Iterable[Runbook],
     catalogue: Catalogue,

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from checks.journal import owner
 from checks.model import RunState
 from checks.run.lost import recover
-from checks.schedule.due import Slot, admit, due
+from checks.schedule.due import Slot, admit, due, next_due
 
 if TYPE_CHECKING:
     from checks.catalogue import Catalogue
@@ -45,6 +45,32 @@ def claim_due(catalogue: Catalogue, journal: Journal, environment: str, now: dat
     begin, give_up = admit(slots, catalogue.runbooks, going_on(journal, slots))
     pass_over(journal, give_up, now)
     return [slot for slot in begin if journal.claim_slot(slot.runbook, environment, slot.due_at, now, owner.me())]
+
+
+def not_due(
+    catalogue: Catalogue, last_slots: Mapping[str, datetime], environment: str, now: datetime, taken: Container[str]
+) -> dict[str, str]:
+    """Why each runbook that was not taken is not run now, as a part of a sentence, by its slug.
+
+    Args:
+        catalogue: the runbooks.
+        last_slots: the latest slot of each that was claimed here.
+        environment: where they would run.
+        now: aware.
+        taken: the slugs of those that are run.
+
+    """
+    waiting = {slot.runbook: slot.due_at for slot in due_here(catalogue, last_slots, environment, now)}
+    found = {}
+    for book in runbooks_here(catalogue, environment):
+        if book.slug in taken:
+            continue
+        if book.slug in waiting:
+            found[book.slug] = f"it is due since {waiting[book.slug]:%Y-%m-%d %H:%M} UTC, and waits for the run before to end"
+        else:
+            coming = next_due(book, now)
+            found[book.slug] = f"it is due next at {coming:%Y-%m-%d %H:%M} UTC" if coming else "it has no schedule"
+    return found
 
 
 def going_on(journal: Journal, slots: Iterable[Slot]) -> set[str]:

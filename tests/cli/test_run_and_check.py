@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -118,6 +119,8 @@ def test_a_system_that_is_away_is_unknown_everywhere(project: Project) -> None:
         (("--all", "-p", "luck=1"), 65, "no selected runbook has a parameter `luck`"),
         (("shop/morning", "-p", "luck"), 65, "`luck` is no parameter"),
         (("shop/morning", "-e", "moon"), 65, "moon"),
+        (("--replay", "01JD2Q6V9K7ZC8M4T5R3W1X0YB", "-p", "hours=3"), 64, "a replay takes what the recorded run had"),
+        (("--replay", "01JD2Q6V9K7ZC8M4T5R3W1X0YB", "-f", "junit"), 64, "a replay takes what the recorded run had"),
     ],
 )
 def test_what_cannot_be_run_is_refused_before_anything_starts(
@@ -147,7 +150,7 @@ def test_a_runbook_that_lacks_a_value_is_seen(project: Project) -> None:
 
 
 def test_what_is_due_is_run_once(project: Project) -> None:
-    """--due runs a slot for whoever asks first, by the schedule; the second finds nothing due and ends with 0."""
+    """--due runs a slot for whoever asks first; the second finds nothing due and ends with 0, and --explain says why of each."""
     project.write(CHECK, "daily", front_matter='schedule: {cron: "0 0 * * *"}\n')
     project.write(CHECK, "never")
     first = _call(project, "run", "--due")
@@ -155,9 +158,13 @@ def test_what_is_due_is_run_once(project: Project) -> None:
     with open_journal(project.catalogue.settings.journal) as journal:
         (run,) = journal.runs()
         assert (run.runbook, run.trigger) == ("shop/daily", Trigger.SCHEDULE)
-    second = _call(project, "run", "--due", "--format", "json")
+    project.write(CHECK, "elsewhere", front_matter="environments: [production]\n")
+    second = _call(project, "run", "--due", "--explain", "--format", "json")
     assert second.returncode == 0
     assert "nothing is due" in second.stderr
+    told = dict(line.split(": ", 1) for line in second.stderr.splitlines()[:3])
+    assert re.fullmatch(r"it is due next at \d{4}-\d\d-\d\d 00:00 UTC", told.pop("waits  shop/daily"))
+    assert told == {"waits  shop/never": "it has no schedule", "never  shop/elsewhere": "it runs in production only"}
     assert json.loads(second.stdout)["runs"] == []
 
 

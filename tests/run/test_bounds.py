@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from checks.model import RunState, Status
-from checks.run import _control_group, bounds
+from checks.run import _control_group, _warden, bounds
 from tests.run.project import CHECK, Project
 
 pytestmark = pytest.mark.usefixtures("origin")
@@ -166,6 +166,32 @@ def test_a_group_of_control_is_made_and_gone(project: Project) -> None:
     names = re.findall(r"/proofbook-(\d+)", outcome.evidence.decode())
     assert len(names) == len(places)
     assert not [place for place in places for name in names if Path(place, f"proofbook-{name}").exists()]
+
+
+def test_a_group_that_counts_memory_is_told_the_bound_and_heard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a group of version 2 is handed memory, it gets the run's bounds, ends as a whole, and why it ended is told.
+
+    Of files as such a group has them: on machines that count memory by version 1 there is no such group to try it with.
+    """
+    group = tmp_path / "own" / f"proofbook-{os.getpid()}"
+    group.mkdir(parents=True)
+    for name in ("cgroup.procs", "cgroup.kill", "memory.max", "memory.oom.group", "pids.max"):
+        (group / name).touch()
+    (group / "memory.events").write_text("low 0\nhigh 0\nmax 7\noom 1\noom_kill 3\n")
+    (group / "pids.events").write_text("max 0\n")
+    monkeypatch.setattr(_control_group, "places", lambda: [str(group.parent)])
+    surroundings = {
+        bounds.VARIABLE: bounds.to_text({"memory": 400 << 20, "processes": 40}),
+        "PROOFBOOK_CONTEXT": str(tmp_path / "context.json"),
+    }
+    made = _control_group.ControlGroup.make(os.getpid(), _warden._limits_of_a_group(surroundings))
+    said = {name: (group / name).read_text() for name in ("cgroup.procs", "memory.max", "memory.oom.group", "pids.max")}
+    assert said == {"cgroup.procs": str(os.getpid()), "memory.max": str(400 << 20), "memory.oom.group": "1", "pids.max": "40"}
+    watch = bounds.Watch(surroundings, list, lambda: _warden._refused(made))
+    assert watch.last_words() == "it wanted more than the 400 MB that a run may use"
+    assert (tmp_path / bounds.TOLD).read_text() == watch.last_words()
+    made.kill()
+    assert (group / "cgroup.kill").read_text() == "1"
 
 
 def test_bounds_travel_as_text() -> None:

@@ -12,7 +12,7 @@ import pytest
 from checks.catalogue import Catalogue, Settings
 from checks.journal import Journal, open_journal
 from checks.model import Overlap
-from checks.schedule import Slot, claim_due, due_here
+from checks.schedule import Slot, claim_due, due_here, not_due
 from tests.journal.samples import NOW, a_metric, a_run, a_runbook, a_system, ended, keep
 
 
@@ -48,6 +48,16 @@ def test_a_slot_that_another_took_meanwhile_is_left_out(
     monkeypatch.setattr(journal, "last_slots", lambda _environment, _now: {})
     assert journal.claim_slot("shop/hourly", "sandbox", NOW, NOW, "another")
     assert [slot.runbook for slot in claim_due(catalogue, journal, "sandbox", NOW)] == ["shop/daily"]
+
+
+def test_why_each_other_runbook_is_not_run(catalogue: Catalogue, journal: Journal) -> None:
+    """Of each runbook that is not taken it is said when it is due, that it waits for the run before, or that it never is."""
+    claim_due(catalogue, journal, "sandbox", NOW)
+    told = not_due(catalogue, journal.last_slots("sandbox", NOW), "sandbox", NOW + timedelta(hours=1), {"shop/daily"})
+    assert told == {
+        "shop/by-hand": "it has no schedule",
+        "shop/hourly": f"it is due since {NOW + timedelta(hours=1):%Y-%m-%d %H:%M} UTC, and waits for the run before to end",
+    }
 
 
 def test_looking_claims_nothing(catalogue: Catalogue, journal: Journal) -> None:
