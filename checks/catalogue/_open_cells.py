@@ -125,14 +125,8 @@ def _unwatched(tree: ast.Module, whole: str) -> Iterator[_open_shell.Fault]:
         for node in ast.walk(tree)
         if isinstance(node, ast.Attribute) and node.attr in ("returncode", "check_returncode")
     }
-    names = {
-        target.id: node.value
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Assign)
-        for target in node.targets
-        if isinstance(target, ast.Name)
-    }
-    kept = {value for name, value in names.items() if re.search(rf"\b{name}\.(returncode|check_returncode|wait|poll)\b", whole)}
+    named = [(name, node.value) for node in ast.walk(tree) if isinstance(node, ast.Assign) for name in _names(node)]
+    kept = {value for name, value in named if re.search(rf"\b{name}\.({'|'.join(_LOOKS)})\b", whole)} - set(_lost(tree))
     kept |= {node.value for node in ast.walk(tree) if isinstance(node, ast.Return) and node.value is not None}
     for node in ast.walk(tree):
         if not isinstance(node, ast.Call):
@@ -147,6 +141,25 @@ def _unwatched(tree: ast.Module, whole: str) -> Iterator[_open_shell.Fault]:
             yield *where, "sh sees only the last command of this pipe fail", "use a bash cell, or take the pipe apart"
 
 
+def _lost(tree: ast.AST) -> Iterator[ast.expr]:
+    """Values whose name is given to another one in the same block before anybody looks at how they ended."""
+    for node in ast.walk(tree):
+        for block in (getattr(node, name, None) for name in ("body", "orelse", "finalbody")):
+            held: dict[str, ast.expr] = {}
+            for statement in block if isinstance(block, list) else ():
+                for looked_at in ast.walk(statement):
+                    if isinstance(looked_at, ast.Attribute) and looked_at.attr in _LOOKS:
+                        held.pop(ast.unparse(looked_at.value), None)
+                if isinstance(statement, ast.Assign):
+                    yield from (held[name] for name in _names(statement) if name in held)
+                    held |= dict.fromkeys(_names(statement), statement.value)
+
+
+def _names(node: ast.AST) -> list[str]:
+    return [target.id for target in node.targets if isinstance(target, ast.Name)] if isinstance(node, ast.Assign) else []
+
+
+_LOOKS = ("returncode", "check_returncode", "wait", "poll")
 _PIPE = re.compile(r"(?<!\|)\|(?!\|)")
 
 
