@@ -69,7 +69,7 @@ def _overview(catalogue: Catalogue, covered: Mapping[str, Sequence[Covered]]) ->
 
 
 def _figure(label: str, count: int) -> str:
-    return f'<td class="pb-n" data-label="{label}">{f"{count:,}" if count else "–"}</td>'
+    return f'<td class="pb-n" data-label="{label}">{f"{count:,}" if count else "&ndash;"}</td>'
 
 
 def _system_page(title: str, system: str, rows: Sequence[Covered]) -> str:
@@ -117,6 +117,8 @@ def _home(home: Home) -> str:
     match home.kind:
         case HomeKind.METRIC:
             return f'<a href="metrics/{name}.html">{title}</a> {live.inline("value", home.slug)}'
+        case HomeKind.CONDITION:
+            return f"{title}, decided by its metrics' states"
         case HomeKind.RUNBOOK | HomeKind.PROCEDURE:
             return f'<a href="runbooks/{name}.html">{title}</a>'
         case HomeKind.PAGE:

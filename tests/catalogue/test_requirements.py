@@ -24,6 +24,11 @@ metrics:
     probe: {kind: http, url: "{base_url}/metrics", select: error_rate}
     critical: "> 10 %"
     source: [shop.daily.errors]
+conditions:
+  close:
+    title: Close the shop
+    any: [error-rate]
+    source: [shop.closing]
 """
 ROWS = """\
 system: shop
@@ -34,6 +39,7 @@ rows:
   shop.people.guard: {kind: contact, proof: by-hand, asks: Somebody guards., gap: Nobody was found.}
   shop.scope: {kind: policy, proof: told, asks: The page says what is sold.}
   shop.roof: {kind: check, proof: measured, asks: The roof is dry.}
+  shop.closing: {kind: decision, proof: measured, asks: Too many errors close the shop.}
 """
 PAGE = "---\ntitle: Shop\nsource: [shop.daily.shelves, shop.people.*, shop.scope]\n---\n\n# Shop\n"
 
@@ -59,6 +65,7 @@ def test_each_row_is_as_covered_as_it_is(tmp_path: Path) -> None:
         "shop.people.guard": Cover.GAP,
         "shop.scope": Cover.TOLD,
         "shop.roof": Cover.GAP,
+        "shop.closing": Cover.MEASURED,
     }
 
 
