@@ -11,6 +11,7 @@ from html import unescape
 from typing import TYPE_CHECKING, Any
 
 import nh3
+from mkdocs.structure.files import InclusionLevel
 
 from checks.site.words import letters
 
@@ -106,3 +107,42 @@ def name(page: Page) -> None:
     meta: MutableMapping[str, Any] = page.meta
     if meta.get("title") is not None:
         meta["title"] = letters(unescape(str(meta["title"])), quote=False).replace("{", "&#123;")
+
+
+_HEADING = re.compile(r'(<h1\b[^>]*>.*?)(<a class="headerlink"|</h1>)', re.DOTALL)
+_GROUP = re.compile(
+    r'(<h([23])\b[^>]*>(?P<said>[^<]*)(?:<a class="headerlink"[^>]*>[^<]*</a>)?</h\2>\s*)'
+    r'(<div data-live="metrics:[^/"]+/(?P<group>[^"]*)"></div>)'
+)
+
+
+def belongs(page: Page, system: str) -> None:
+    """Note of which system a page is, by its title as somebody typed it, so that its title in the browser names the system, too.
+
+    What the navigation calls a page stays: where that is taken from the page's own title, the title stays as well.
+    """
+    meta: MutableMapping[str, Any] = page.meta
+    said = letters(system, quote=False).replace("{", "&#123;")
+    named_by_navigation = "title" in vars(page)
+    meta["heading"] = page.title
+    meta["of_system"] = said
+    if named_by_navigation or page.file.inclusion is InclusionLevel.NOT_IN_NAV:
+        meta["title"] = f"{meta.get('title', page.title)} of {said}"
+
+
+def headed(html: str, page: Page) -> str:
+    """The content of a page of a system, whose heading names the system: five checklists are told apart, and found."""
+    of = f' <span class="pb-of">of {page.meta["of_system"]}</span>'
+    if "<h1" not in html:
+        return f"<h1>{page.meta['heading']}{of}</h1>\n{html}"
+    return _HEADING.sub(lambda found: f"{found[1]}{of}{found[2]}", html, count=1)
+
+
+def titled(html: str) -> str:
+    """The content of a page on which a table of one group of metrics below a heading of the same words does not repeat them."""
+
+    def once(found: re.Match[str]) -> str:
+        same = unescape(found["said"]).strip() == unescape(found["group"]).strip()
+        return f'{found[1]}<div class="pb-titled">{found[4]}</div>' if same else found[0]
+
+    return _GROUP.sub(once, html)

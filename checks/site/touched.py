@@ -149,7 +149,7 @@ class Touched:
         if file.generated_by:
             return own
         calls = [match.group(1) for match in _MACRO.finditer(content.decode(errors="replace"))]
-        if not calls:
+        if not calls and not file.src_uri.startswith("systems/"):
             return own
         return f"{own} {self._declared}" if self._alone.issuperset(name or "?" for name in calls) else ""
 

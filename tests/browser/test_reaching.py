@@ -23,12 +23,12 @@ def test_what_is_broken_is_two_clicks_from_home(browser: Browser, everything: Pa
     with reading(browser) as reader:
         reader.page.goto((everything / "index.html").as_uri())
         reader.page.locator(".pb-need", has_text="12.4 %").get_by_role("link", name="Error rate").click()
-        assert reader.page.locator("h1").inner_text() == "Error rate"
+        assert reader.page.locator("h1").inner_text() == "Error rate of Corner shop"
         assert "Critical" in reader.page.locator(".pb-now").inner_text()
         reader.page.goto((everything / "index.html").as_uri())
         reader.page.locator(".pb-systems a").first.click()
         reader.page.locator(".pb-metrics a", has_text="Error rate").first.click()
-        assert reader.page.locator("h1").inner_text() == "Error rate"
+        assert reader.page.locator("h1").inner_text() == "Error rate of Corner shop"
 
 
 def test_what_is_broken_is_one_search_from_home(browser: Browser, everything: Path) -> None:
