@@ -58,9 +58,13 @@ class Lifetimes:
             if not self._environment or not book.environments or self._environment in book.environments:
                 for name in book.checks:
                     slug = f"{book.system}/{name}"
-                    if slug not in found or book.fresh_for < found[slug].fresh_for:
-                        found[slug] = book
+                    found[slug] = min(found.get(slug, book), book, key=_shortest_first)
         return found
+
+
+def _shortest_first(book: Runbook) -> tuple[timedelta, bool]:
+    """The shortest first; of equals one that a schedule runs, which readers will know."""
+    return book.fresh_for, book.schedule is None
 
 
 def is_sampled(metric: Metric) -> bool:

@@ -89,7 +89,7 @@ def test_a_page_says_whose_word_it_is(reviewed: tuple[Catalogue, Journal]) -> No
     """A metric's page says how long a result speaks, and which runbook says so."""
     catalogue, _ = reviewed
     page = metric_page(catalogue.metric("shop/latency"), catalogue)
-    assert '26 h, as <a href="../runbooks/clear-cache.html">Empty the cache</a> says' in page
+    assert '26 h, as <a href="../runbooks/morning.html">Morning check</a> says' in page
     assert "<dd>1 h</dd>" in metric_page(catalogue.metric("shop/error-rate"), catalogue)
 
 
