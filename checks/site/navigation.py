@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from checks.site import skeleton
@@ -23,15 +24,17 @@ _LINKED = ("runbooks/", "metrics/")
 """Folders of generated pages: runbooks have a section of their own, metrics are reached from the tables."""
 FEW = 12
 """So many systems have a tab each; of more, every page would be longer by all of them, so they share one."""
+_HEADING_OR_LINK = re.compile(r"^##\s+(?P<heading>.+?)\s*$|\]\((?P<page>[\w-]+\.md)\)", re.MULTILINE)
 _TOP_ORDER = ("incidents", "reports", "handbook", "reference")
 
 
-def build(catalogue: Catalogue, pages: Iterable[str]) -> list[Any]:
+def build(catalogue: Catalogue, pages: Iterable[str], text: Callable[[str], str] = lambda _: "") -> list[Any]:
     """A ``nav`` for MkDocs: home, each system with its pages and runbooks, then every other folder as a section.
 
     Args:
         catalogue: what the sections are made of.
         pages: the source paths of all pages, with ``/``.
+        text: the Markdown of a page; the index of a folder settles the order of its pages, and their groups.
 
     """
     left = list(pages)
@@ -45,11 +48,31 @@ def build(catalogue: Catalogue, pages: Iterable[str]) -> list[Any]:
     top = [path for path in left if "/" not in path and path != "index.md"]
     folders = sorted({path.split("/", 1)[0] for path in left if "/" in path and not path.startswith("systems/")}, key=_top_rank)
     for folder in folders:
-        inside = sorted(
-            (path for path in left if path.startswith(f"{folder}/")), key=lambda path: (not path.endswith("/index.md"), path)
-        )
-        nav.append({folder.replace("-", " ").capitalize(): inside})
+        # Incidents are named by their days: the newest is first.
+        inside = sorted((path for path in left if path.startswith(f"{folder}/")), reverse=folder == "incidents")
+        index = f"{folder}/index.md"
+        if index in inside:
+            inside.remove(index)
+            nav.append({folder.replace("-", " ").capitalize(): [{"Overview": index}, *_grouped(folder, inside, text(index))]})
+        else:
+            nav.append({folder.replace("-", " ").capitalize(): inside})
     return nav + sorted(top)
+
+
+def _grouped(folder: str, pages: Sequence[str], index: str) -> list[Any]:
+    """The pages of a folder as its index links to them, below its headings; those that it leaves out follow."""
+    found: list[Any] = []
+    group, listed = found, set[str]()
+    for match in _HEADING_OR_LINK.finditer(index):
+        path = f"{folder}/{match['page']}"
+        if match["heading"]:
+            group = []
+            found.append({letters(match["heading"], quote=False): group})
+        elif path in pages and path not in listed:
+            listed.add(path)
+            group.append(path)
+    filled = [entry for entry in found if not isinstance(entry, dict) or all(entry.values())]
+    return [*filled, *(path for path in pages if path not in listed)]
 
 
 def _system_section(catalogue: Catalogue, system: str, pages: list[str]) -> list[Any]:

@@ -80,9 +80,9 @@ class ProofbookPlugin(BasePlugin[ProofbookConfig]):  # type: ignore[no-untyped-c
         except ProofbookError as error:
             raise PluginError(f"the catalogue cannot be read\n{error}") from error
         settled.settle(config)
-        if len(self.catalogue.systems) > navigation.FEW:
-            # Each page shows the part of the navigation that it is in, and links to the others.
-            config.theme["features"] = list(dict.fromkeys([*config.theme["features"], "navigation.prune"]))
+        # Of few systems each page lists all runbooks of its own; of many, it shows the part of the navigation that it is in.
+        feature = "navigation.prune" if len(self.catalogue.systems) > navigation.FEW else "navigation.sections"
+        config.theme["features"] = list(dict.fromkeys([*config.theme["features"], feature]))
         self._facts = None
         self._cache = None if self._serving else page_cache.opened()
         self._touched = touched.opened() if self._cache else None
@@ -121,7 +121,8 @@ class ProofbookPlugin(BasePlugin[ProofbookConfig]):  # type: ignore[no-untyped-c
         for name, page in left.items():
             files.append(File.generated(config, name, content=page))
         if config.nav is None:
-            config.nav = navigation.build(self.catalogue, [file.src_uri for file in files.documentation_pages()])
+            pages = {file.src_uri: file for file in files.documentation_pages()}
+            config.nav = navigation.build(self.catalogue, pages, lambda path: pages[path].content_string)
         return files
 
     def on_page_content(self, html: str, *, page: Page, **_: Any) -> str:

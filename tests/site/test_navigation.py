@@ -8,7 +8,7 @@ from tests.site.project import SYSTEM, small_project
 
 
 def test_each_system_has_its_section(catalogue: Catalogue) -> None:
-    """Home comes first, then each system with its pages and runbooks, then every other folder; nothing is left out."""
+    """Home is first, then each system with its pages and runbooks, then other folders as their indexes have them."""
     pages = [
         "index.md",
         "systems/shop/index.md",
@@ -17,11 +17,15 @@ def test_each_system_has_its_section(catalogue: Catalogue) -> None:
         "systems/shop/runbooks/morning.md",
         "systems/shop/runbooks/clear-cache.md",
         "handbook/b.md",
+        "handbook/a.md",
+        "handbook/c.md",
         "handbook/index.md",
-        "incidents/one.md",
+        "incidents/2024-11-02-one.md",
+        "incidents/2024-11-12-two.md",
         "imprint.md",
     ]
-    assert navigation.build(catalogue, pages) == [
+    index = "Read [this](b.md).\n\n## Go <on>\n\n- [That](c.md), [b](b.md), [x](x.md)\n\n## Empty\n"
+    assert navigation.build(catalogue, pages, lambda _: index) == [
         {"Home": "index.md"},
         {
             "Corner shop": [
@@ -36,8 +40,8 @@ def test_each_system_has_its_section(catalogue: Catalogue) -> None:
                 },
             ]
         },
-        {"Incidents": ["incidents/one.md"]},
-        {"Handbook": ["handbook/index.md", "handbook/b.md"]},
+        {"Incidents": ["incidents/2024-11-12-two.md", "incidents/2024-11-02-one.md"]},
+        {"Handbook": [{"Overview": "handbook/index.md"}, "handbook/b.md", {"Go &lt;on&gt;": ["handbook/c.md"]}, "handbook/a.md"]},
         "imprint.md",
     ]
 
