@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ from checks.site import agenda, checklists, drawing, incidents, metric_page, own
 from checks.site.facts import Facts
 from checks.site.history import RUNS_ON_A_PAGE, pages_of_runs, runs_address
 from checks.site.live import Place
+from checks.site.marks import Marks
 
 if TYPE_CHECKING:
     from checks.site.evidence import Evidence
@@ -34,11 +35,19 @@ class Page:
     """
 
     address: str
+    _known: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def to(self, address: str) -> str:
         """A relative link from this page."""
         target, mark, anchor = address.partition("#")
         return _relative(target, posixpath.dirname(self.address) or ".") + mark + anchor
+
+    def known(self, facts: Facts) -> dict[Any, Any]:
+        """What is picked or made of some facts once for all of its fragments."""
+        if self._known.get("facts") is not facts:
+            self._known.clear()
+            self._known["facts"] = facts
+        return self._known
 
 
 @lru_cache(maxsize=65_536)
@@ -55,7 +64,10 @@ def fragment(facts: Facts, page: Page, place: Place) -> Markup:
     """
     if place.kind not in FRAGMENTS:
         raise DataError(f"there is no live element `{place.kind}`", where=page.address, expected="one of " + ", ".join(FRAGMENTS))
-    return _render(f"{place.kind}.html", facts, page, FRAGMENTS[place.kind](facts, place.argument))
+    known, asked = page.known(facts), (FRAGMENTS[place.kind], place.argument)
+    if asked not in known:
+        known[asked] = FRAGMENTS[place.kind](facts, place.argument)
+    return _render(f"{place.kind}.html", facts, page, known[asked])
 
 
 def evidence_page(facts: Facts, digest: str, evidence: Evidence | None, runs: Sequence[Run], more: int = 0) -> str:
@@ -79,15 +91,26 @@ def whole_page(template: str, facts: Facts, page: Page, about: dict[str, Any]) -
     return _render(template, facts, page, about).encode()
 
 
+@cache
 def sprite() -> Markup:
     """The shapes that statuses and boxes refer to; once on each page."""
     return Markup(_templates().get_template("sprite.html").render())  # noqa: S704 - our own template, without values
 
 
 def _render(template: str, facts: Facts, page: Page, about: dict[str, Any]) -> Markup:
-    zone = facts.zone
-    # Asked for only where a page says a time of today without its day: such a page is another one on the next.
-    day = cache(lambda: facts.day)
+    known = page.known(facts)
+    if "given" not in known:
+        known["given"] = {**_templates().globals, **_given(facts, page)}
+    made = _templates().get_template(template)
+    # As `render` does it, which looks for the names that all templates are given one by one.
+    context = made.new_context({**known["given"], **about}, shared=True)
+    return Markup("".join(made.root_render_func(context)))  # noqa: S704 - every value in it was escaped by the template
+
+
+def _given(facts: Facts, page: Page) -> dict[str, Any]:
+    """What every template of a page is given."""
+    marks = Marks(facts)
+    proofs: dict[str | None, str] = {}
 
     def link(system: str) -> str:
         return page.to(f"systems/{system}/index.html")
@@ -100,30 +123,24 @@ def _render(template: str, facts: Facts, page: Page, about: dict[str, Any]) -> M
         return page.to(metric_page.address_of(metric))
 
     def evidence_link(run_id: str | None, cell: int | None = None) -> str:
-        digest = facts.evidence_of(run_id)
-        return page.to(f"evidence/{digest}.html" + ("" if cell is None else f"#cell-{cell}")) if digest else ""
+        if run_id not in proofs:
+            digest = facts.evidence_of(run_id)
+            proofs[run_id] = page.to(f"evidence/{digest}.html") if digest else ""
+        proof = proofs[run_id]
+        return proof if cell is None or not proof else f"{proof}#cell-{cell}"
 
-    rendered = (
-        _templates()
-        .get_template(template)
-        .render(
-            {
-                "facts": facts,
-                "page": page.address,
-                "link": link,
-                "runbook_link": runbook_link,
-                "metric_link": metric_link,
-                "evidence_link": evidence_link,
-                "to": page.to,
-                "clock": lambda moment: words.clock(moment, zone, day()),
-                "precise": lambda moment: words.precise(moment, zone),
-                "ago": lambda moment: words.age(moment, facts.now),
-                "lasted": lambda moment: words.short(facts.now - moment),
-                **about,
-            }
-        )
-    )
-    return Markup(rendered)  # noqa: S704 - every value in it was escaped by the template
+    return {
+        "facts": facts,
+        "page": page.address,
+        "marks": marks,
+        "link": link,
+        "runbook_link": runbook_link,
+        "metric_link": metric_link,
+        "evidence_link": evidence_link,
+        "to": page.to,
+        "clock": marks.clock,
+        "precise": marks.precise,
+    }
 
 
 @cache
@@ -143,6 +160,8 @@ def _templates() -> Environment:
         "badge": views.badge,
         "past_badge": views.past_badge,
         "strip_of": drawing.strip,
+        "spark_of": drawing.spark,
+        "trend_of": reports.trend,
         "took": words.took,
         "span": words.span,
         "observed": views.value_of,

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from checks.site.facts import Facts
 
 _WIDTH, _HEIGHT, _MARGIN = 600.0, 160.0, 8.0
+_MOST_POINTS = 40
+"""Of more than so many, only the newest has a point of its own."""
 _REACH = 12.0
 """How far from a value a pointer may be."""
 _GAP = 3
@@ -83,18 +85,21 @@ def _plot(facts: Facts, metric: Metric, span: PlotSpan) -> Plot:
 
     drawn = [_line(line.status, x(line.since), x(line.until), y(line.bound)) for line in lines]
     drawn += [_incident(incident, x, end, facts) for incident in happened]
-    for part in _unbroken(seen):
-        upper = [f"{x(one.at)} {y(one.high)}" for one in part]
-        lower = [f"{x(one.at)} {y(one.low)}" for one in reversed(part)]
-        if any(one.high > one.low for one in part):
+    # Each point is asked for several times.
+    across = [x(one.at) for one in seen]
+    means = [y(one.mean) for one in seen]
+    for begin, upto in _unbroken(seen):
+        part = range(begin, upto)
+        if any(seen[at].high > seen[at].low for at in part):
+            upper = [f"{across[at]} {y(seen[at].high)}" for at in part]
+            lower = [f"{across[at]} {y(seen[at].low)}" for at in reversed(part)]
             drawn.append(_path("range", f"M{' '.join(upper + lower)}Z"))
         if len(part) > 1:
-            drawn.append(_path("line", "M" + " ".join(f"{x(p.at)} {y(p.mean)}" for p in part)))
+            drawn.append(_path("line", "M" + " ".join(f"{across[at]} {means[at]}" for at in part)))
     # A point is a line without length, so that it stays round however the drawing is stretched.
-    points = seen if len(seen) <= 40 else seen[-1:]
-    dots = "".join(f"M{x(one.at)} {y(one.mean)}h0" for one in points)
-    drawn.append(_path("point", dots))
-    drawn += _exact(facts, metric, seen, x)
+    points = range(len(seen)) if len(seen) <= _MOST_POINTS else range(len(seen) - 1, len(seen))
+    drawn.append(_path("point", "".join(f"M{across[at]} {means[at]}h0" for at in points)))
+    drawn.append(_exact(facts, metric, seen, across))
     count = sum(one.count for one in seen)
     said = f"lowest {_said(lowest, metric)}, highest {_said(highest, metric)}, measured {count:,} time{'' if count == 1 else 's'}"
     drawing = Markup(
@@ -129,9 +134,9 @@ def _incident(incident: Incident, x: Callable[[datetime], float], until: datetim
     )
 
 
-def _exact(facts: Facts, metric: Metric, seen: Sequence[Stretch], x: Callable[[datetime], float]) -> Iterator[Markup]:
+def _exact(facts: Facts, metric: Metric, seen: Sequence[Stretch], places: Sequence[float]) -> Markup:
     """What was measured, exactly, for who points at it: each stretch has the room up to halfway to its neighbours."""
-    places = [x(one.at) for one in seen]
+    drawn = []
     for position, one in enumerate(seen):
         left = (places[position - 1] + places[position]) / 2 if position else max(0.0, places[0] - _REACH)
         right = (places[position] + places[position + 1]) / 2 if position + 1 < len(seen) else min(_WIDTH, places[-1] + _REACH)
@@ -140,8 +145,8 @@ def _exact(facts: Facts, metric: Metric, seen: Sequence[Stretch], x: Callable[[d
         if one.high > one.low:
             said += f", from {_said(one.low, metric)} to {_said(one.high, metric)}, {one.count} times"
         room = f'x="{left:.1f}" y="0" width="{max(right - left, 1.0):.1f}" height="{_HEIGHT:g}"'
-        # There are hundreds on a page, and Markup.format takes its time over each.
-        yield Markup(f'<rect class="pb-hit" {room}><title>{escape(said)}</title></rect>')  # noqa: S704 - figures, and escaped text
+        drawn.append(f'<rect class="pb-hit" {room}><title>{escape(said)}</title></rect>')
+    return Markup("".join(drawn))  # noqa: S704 - figures, and escaped text
 
 
 def _lines(facts: Facts, metric: Metric, start: datetime, end: datetime) -> Iterator[_Line]:
@@ -164,15 +169,16 @@ def _bounds(text: str | None, metric: Metric) -> tuple[float, ...]:
         return ()
 
 
-def _unbroken(seen: Sequence[Stretch]) -> Iterator[Sequence[Stretch]]:
+def _unbroken(seen: Sequence[Stretch]) -> Iterator[tuple[int, int]]:
+    """Where each part begins and ends between which nothing is missing."""
     gaps = [after.at - before.at for before, after in pairwise(seen)]
     most = timedelta(seconds=median(gap.total_seconds() for gap in gaps) * _GAP) if gaps else timedelta(0)
     begin = 0
     for position, gap in enumerate(gaps, start=1):
         if gap > most:
-            yield seen[begin:position]
+            yield begin, position
             begin = position
-    yield seen[begin:]
+    yield begin, len(seen)
 
 
 def _said(value: float, metric: Metric) -> str:

@@ -11,12 +11,9 @@ from typing import TYPE_CHECKING
 
 from checks.judge import format_observed
 from checks.model import Metric, Result, Run, Runbook, RunState, Status, StepClass
-from checks.site import drawing, reports
 from checks.site.facts import Facts
 
 if TYPE_CHECKING:
-    from markupsafe import Markup
-
     from checks.journal.report import Item, Report, SystemReport
     from checks.site.evidence import Output
 
@@ -208,10 +205,7 @@ class MetricRow:
     badge: Badge
     value: str
     run: Run | None
-    spark: Markup
     last_critical: datetime | None
-    trend: str = ""
-    direction: str = ""
 
 
 def metric_row(facts: Facts, metric: Metric) -> MetricRow:
@@ -223,9 +217,7 @@ def metric_row(facts: Facts, metric: Metric) -> MetricRow:
         badge(item),
         value_of(item.result),
         facts.by_id.get(item.run_id or ""),
-        drawing.spark(facts, metric),
         facts.last_critical.get(metric.slug),
-        *reports.trend(facts, metric),
     )
 
 

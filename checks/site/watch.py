@@ -62,21 +62,30 @@ class Tokens:
 
 
 class _Watched:
+    """Facts of which is noted what a page reads; what need not be noted each time is kept as an attribute of its own."""
+
     def __init__(self, facts: Facts, noted: set[Path]) -> None:
         self._facts = facts
         self._noted = noted
+        for name in _STANDING:
+            setattr(self, name, getattr(facts, name))
 
     def __getattr__(self, name: str) -> Any:
         value = getattr(self._facts, name)
-        if name in _STANDING:
-            return value
+        watching: Any
         if name == "by_id":
-            return _ByRun((name,), value, self._noted)
-        if isinstance(value, Archive):
-            return _WatchedArchive(name, value, self._noted)
-        if callable(value):
-            return self._asked(name, value)
-        return _noting((name,), value, self._noted)
+            watching = _ByRun((name,), value, self._noted)
+        elif isinstance(value, Archive):
+            watching = _WatchedArchive(name, value, self._noted)
+        elif _by_name(value):
+            watching = _WatchedMapping((name,), value, self._noted)
+        elif callable(value):
+            watching = self._asked(name, value)
+        else:
+            self._noted.add((name,))
+            watching = value
+        setattr(self, name, watching)
+        return watching
 
     def _asked(self, name: str, method: Callable[..., Any]) -> Callable[..., Any]:
         def ask(*arguments: Any) -> Any:
@@ -154,11 +163,15 @@ class _WatchedArchive:
 
 
 def _noting(path: Path, value: Any, noted: set[Path]) -> Any:
-    # Only names are keys of paths; a mapping by anything else is one value.
-    if isinstance(value, Mapping) and (hasattr(value, "versions") or (value and isinstance(next(iter(value)), str))):
+    if _by_name(value):
         return _WatchedMapping(path, value, noted)
     noted.add(path)
     return value
+
+
+def _by_name(value: object) -> bool:
+    """Whether something is a mapping by names, which can be keys of paths; one by anything else is one value."""
+    return isinstance(value, Mapping) and (hasattr(value, "versions") or (bool(value) and isinstance(next(iter(value)), str)))
 
 
 def _written(argument: object) -> str | None:
