@@ -270,6 +270,7 @@ class Runbook:
         environments: where it may run; empty: in each of the system's.
         digest: SHA-256 of the file, in hex.
         checks: the names that its cells may check, as far as its text shows; some may be no metrics.
+        files: names, below its own folder, of the files that its working directory begins with.
 
     """
 
@@ -290,6 +291,7 @@ class Runbook:
     owner: str = ""
     source: tuple[str, ...] = ()
     checks: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
 
     @property
     def slug(self) -> str:

@@ -142,6 +142,7 @@ def read_runbook(path: Path, root: Path, systems: Mapping[str, System]) -> Runbo
         owner=front.owner,
         source=tuple(front.source),
         checks=checked.checked_by(body, front.system),
+        files=tuple(front.files),
     )
 
 

@@ -15,7 +15,7 @@ from typing import TypeVar
 from checks.catalogue import _front_matter
 from checks.catalogue._kept import Kept, Mended
 from checks.catalogue.settings import Settings, read_settings
-from checks.errors import CatalogueErrors, DataError
+from checks.errors import CatalogueErrors, DataError, Place
 from checks.lifetimes import Lifetimes
 from checks.model import ChecklistItem, Incident, Metric, Runbook, System
 
@@ -192,7 +192,20 @@ def _runbooks(root: Path, kept: Kept, errors: list[DataError], systems: Mapping[
             recall = partial(kept.recall, path, [path], known, read, _below_front_matter(path)) if system else read
             for runbook in _attempt(errors, recall):
                 found[runbook.slug] = runbook
+                errors += [_missing_file(runbook, name, root) for name in runbook.files if not Path(folder, name).is_file()]
     return found
+
+
+def _missing_file(runbook: Runbook, name: str, root: Path) -> DataError:
+    # Looked for each time: what was read of the runbook is kept, and its files may go without it.
+    lines = runbook.path.read_text(encoding="utf-8").splitlines()
+    line = next((number for number, text in enumerate(lines, start=1) if name in text), 1)
+    return DataError(
+        f"`files` names {name}, which is not there",
+        where=Place(runbook.path.relative_to(root), line),
+        expected=f"a file below {runbook.path.parent.relative_to(root)}/",
+        remedy="put it there, or leave it out",
+    )
 
 
 def _below_front_matter(path: str) -> Mended[Runbook]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any, Literal
@@ -82,6 +83,15 @@ def _known_timezone(name: str) -> str:
     return name
 
 
+def _below_the_runbook(name: str) -> str:
+    parts = name.split("/")
+    if not all(re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", part) for part in parts):
+        raise ValueError(
+            "this names no file beside the runbook; expected letters, digits, _ . - and /, such as queries/orders.sql"
+        )
+    return name
+
+
 Sources = Annotated[list[str], BeforeValidator(_one_or_many, json_schema_input_type=str | list[str])]
 LimitText = Annotated[Limit, BeforeValidator(_parse_limit, json_schema_input_type=str)]
 BandText = Annotated[Limit, BeforeValidator(_parse_band, json_schema_input_type=str)]
@@ -97,6 +107,7 @@ def _time_of_day(value: object) -> timedelta:
 
 TimeOfDay = Annotated[timedelta, BeforeValidator(_time_of_day, json_schema_input_type=str)]
 CronText = Annotated[str, AfterValidator(_cron_fires)]
+FileName = Annotated[str, AfterValidator(_below_the_runbook)]
 TimezoneName = Annotated[str, AfterValidator(_known_timezone)]
 
 
@@ -329,6 +340,10 @@ class FrontMatter(Declaration):
     )
     time_budget: Duration | None = Field(None, alias="time-budget")
     parameters: dict[Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]*$")], ParameterEntry] = Field(default_factory=dict)
+    files: list[FileName] = Field(
+        default_factory=list,
+        description="Files below the runbook's folder that its working directory begins with, which is empty otherwise.",
+    )
     environments: list[Slug] = Field(default_factory=list)
     owner: str = ""
     source: Sources = Field(default_factory=list)

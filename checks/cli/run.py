@@ -63,8 +63,8 @@ def run(
     """Execute runbooks and journal what they find; exit 0 ok, 1 warning, 2 critical, 3 unknown: the worst of them.
 
     Every runbook asked for is executed, whatever is known already; with --fresh-enough an earlier run counts instead where
-    source, parameters, system.yml, settings and installed packages are the same, every result is ok or a warning, and none is
-    older than its `fresh-for`. What matters most (the priority of its metrics) is first, and systems take turns.
+    source, files, parameters, system.yml, settings and installed packages are the same, every result is ok or a warning, and
+    none is older than its `fresh-for`. What matters most (the priority of its metrics) is first, and systems take turns.
     Steps that change or destroy something, or that wait for a person, are left alone: see `proofbook operate`.
 
     Example: `proofbook run shop/morning -p hours=12`

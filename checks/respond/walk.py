@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from checks.model import Step, StepClass
 from checks.respond.person import Answer, Diary, Gone, Person
 from checks.respond.steps import page_of
-from checks.run import checkpoint, evidence, execution
+from checks.run import checkpoint, evidence, execution, files
 from checks.run.calm import calm
 from checks.run.permit import Permit
 
@@ -58,6 +58,7 @@ class Walk:
         settings = prepared.catalogue.settings
         kept = checkpoint.Checkpoint(settings.state, prepared.run, prepared.settled.secrets, prepared.history)
         with kernels.room(prepared.context, prepared.settled, prepared.variables, settings.limits) as room:
+            files.lay_out(prepared.files, settings.state, room.work)
             self.drive: Drive = driving.Drive(
                 room,
                 cell_seconds=prepared.runbook.cell_deadline.total_seconds(),

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 SYSTEM = "system"
 SETTINGS = "settings"
 PACKAGES = "packages"
+FILES = "files"
 KEY_BYTES = 32
 _METADATA = (".dist-info", ".egg-info")
 

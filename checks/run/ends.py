@@ -39,6 +39,7 @@ class Prepared:
         variables: what ``${NAME}`` in system.yml is filled from.
         fault: why it will fail without being executed; empty where it can be.
         history: earlier values of the metrics whose limits need them; see `checks.run.history`.
+        files: the digests of the files that the runbook declares, by name.
 
     """
 
@@ -50,6 +51,7 @@ class Prepared:
     settled: Settled
     fault: str = ""
     history: Mapping[str, tuple[tuple[datetime, float], ...]] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def context(self) -> Context:

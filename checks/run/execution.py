@@ -15,8 +15,8 @@ from checks.catalogue import Catalogue, resolve
 from checks.errors import CannotWrite, DataError, ProofbookError
 from checks.login import login
 from checks.model import Run, Runbook, RunState, Status, Step, Trigger
-from checks.run import evidence
-from checks.run.basis import basis
+from checks.run import evidence, files
+from checks.run.basis import FILES, basis
 from checks.run.context import ParameterValue
 from checks.run.described import describe
 from checks.run.ends import Outcome, Prepared
@@ -58,10 +58,11 @@ def prepare(
         trigger: who asked.
         now: the time, aware, in UTC.
         actor: the person's name; default: the user that this process belongs to.
-        refuse: whether a parameter that does not fit is refused, or makes a run that fails when it is executed.
+        refuse: whether a parameter or a file that does not fit is refused, or makes a run that fails when it is executed.
 
     Raises:
-        DataError: a parameter does not fit, or the runbook may not run in this environment.
+        DataError: a parameter does not fit, a file that is declared cannot be read, or the runbook may not run in this
+            environment.
 
     """
     from ulid import ULID
@@ -72,8 +73,10 @@ def prepare(
     mask = evidence.masker(settled.secrets)
     fault = ""
     values: dict[str, ParameterValue] = {}
+    declared: dict[str, str] = {}
     try:
         values = validate(runbook, parameters)
+        declared = files.digests(runbook)
     except DataError as error:
         if refuse:
             raise
@@ -91,9 +94,9 @@ def prepare(
         source=runbook.digest,
         host=socket.gethostname(),
         actor=actor if actor is not None else login(),
-        basis=basis(system, settled, values, catalogue.settings.state),
+        basis=basis(system, settled, values, catalogue.settings.state) | ({FILES: files.digest_of(declared)} if declared else {}),
     )
-    return Prepared(run, runbook, catalogue, variables, values, settled, fault)
+    return Prepared(run, runbook, catalogue, variables, values, settled, fault, files=declared)
 
 
 def require_environment(runbook: Runbook, environment: str) -> None:
@@ -141,6 +144,7 @@ def execute(
         with kernels.room(prepared.context, prepared.settled, prepared.variables, settings.limits) as room:
             from checks.run import drive as driving
 
+            files.lay_out(prepared.files, settings.state, room.work)
             drive = driving.Drive(
                 room,
                 cell_seconds=runbook.cell_deadline.total_seconds(),
@@ -175,6 +179,7 @@ def read(prepared: Prepared) -> NotebookNode:
     if hashlib.sha256(source).hexdigest() != prepared.run.source:
         raise DataError("the runbook was changed after it had been read", where=str(path), remedy="run it again")
     inputs.keep(prepared, source)
+    files.keep(prepared.runbook, prepared.files, prepared.catalogue.settings.state)
     notebook = reader.read_text(source.decode("utf-8"), path)
     inject(notebook, prepared.parameters)
     return notebook

@@ -22,6 +22,7 @@ _CHANGED = {
     basis.SYSTEM: "its system.yml changed",
     basis.SETTINGS: "a setting has another value",
     basis.PACKAGES: "other packages are installed",
+    basis.FILES: "a file that it declares changed",
 }
 
 
@@ -68,8 +69,8 @@ def decide(prepared: Iterable[Prepared], past: Past, now: datetime) -> list[Deci
     """Say of each run whether an earlier one makes it needless.
 
     An earlier run is reused only when it is the latest of its runbook here, ended well (ok or warning), ran without a person,
-    had the same source, parameters, system.yml, settings, packages and Proofbook, when each of its results still speaks for
-    now (`checks.lifetimes`), when none of its metrics was found critical or unknown since and none whose limits look back was
+    had the same source, files, parameters, system.yml, settings, packages and Proofbook, when each of its results still speaks
+    for now (`checks.lifetimes`), when none of its metrics was found critical or unknown since and none whose limits look back was
     measured since, and when its evidence is still here.
 
     Args:

@@ -27,11 +27,11 @@ def keep(prepared: Prepared, source: bytes) -> None:
 
     """
     state, run = prepared.catalogue.settings.state, prepared.run
-    _keep(state, run.source, source)
+    put(state, run.source, source)
     digest = run.basis.get(basis.SYSTEM)
     if digest and not path_of(state, digest).exists():
         system = prepared.catalogue.systems[prepared.runbook.system]
-        _keep(state, digest, json.dumps(system, default=plain, sort_keys=True).encode())
+        put(state, digest, json.dumps(system, default=plain, sort_keys=True).encode())
 
 
 def find(state: Path, digest: str) -> bytes | None:
@@ -43,7 +43,13 @@ def find(state: Path, digest: str) -> bytes | None:
     return data if hashlib.sha256(data).hexdigest() == digest else None
 
 
-def _keep(state: Path, digest: str, data: bytes) -> None:
+def put(state: Path, digest: str, data: bytes) -> None:
+    """Keep an input, unless it is there or has no digest.
+
+    Raises:
+        CannotWrite: the disk is full or may not be written to.
+
+    """
     path = path_of(state, digest)
     if digest and not path.exists():
         evidence.write(state, path, data)

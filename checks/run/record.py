@@ -89,6 +89,7 @@ def made_with(prepared: Prepared) -> dict[str, object]:
         "parameters": dict(run.parameters),
         "system": run.basis.get("system", ""),
         "history": prepared.history,
+        **({"files": dict(prepared.files)} if prepared.files else {}),
     }
     return {
         "python": platform.python_version(),

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from checks.catalogue import read_runbook
 from checks.errors import DataError
 from checks.model import Run, System, Trigger
-from checks.run import basis, checkpoint, differences, evidence, inputs, record
+from checks.run import basis, checkpoint, differences, evidence, files, inputs, record
 from checks.run._decoding import decode
 from checks.run.ends import Outcome, Prepared
 from checks.run.execution import execute, prepare
@@ -79,10 +79,14 @@ def _as_it_was(
     source = _kept(state, run.source, "source", run)
     if any(MASK in value for value in run.parameters.values() if isinstance(value, str)):
         raise DataError("a parameter held a secret, which was not recorded", where=run.id, remedy="run it with `--param` instead")
+    declared = files.recorded(state, run.basis.get(basis.FILES, ""))
+    if declared is None:
+        raise DataError("the run's files are not kept here", where=run.id, remedy="run it anew")
     with TemporaryDirectory(prefix="proofbook-replay-") as folder:
         path = Path(folder, run.system, f"{run.runbook.partition('/')[2]}.md")
         path.parent.mkdir()
         path.write_bytes(source)
+        files.lay_out(declared, state, path.parent)
         runbook = read_runbook(path, path.parent, {system.name: system})
         then = replace(catalogue, systems={system.name: system}, runbooks={runbook.slug: runbook})
         prepared = prepare(
