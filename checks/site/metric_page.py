@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from checks.model import Metric, Runbook
 
 _UNSEARCHED = "{ data-search-exclude }"
-"""Hundreds of pages that all say how they measure would drown what readers search for; they are found by their titles."""
+"""Hundreds of pages that all say how they measure would drown what readers search for.
+
+They are found by their titles, their names and their limits.
+"""
 
 
 def page_of(metric: Metric) -> str:
@@ -37,12 +40,14 @@ def metric_page(metric: Metric, catalogue: Catalogue) -> str:
         f"title: {json.dumps(letters(metric.title, quote=False))}",
         "render_macros: false",
         "hide: [navigation]",
+        f"tags: {json.dumps(_tags(metric))}",
         "---",
     ]
-    path = f'<p class="pb-path"><a href="../index.html">{letters(system.title)}</a> / {letters(metric.group)}</p>'
-    lead = f'<p class="pb-lead">{letters(metric.meaning)}</p>' if metric.meaning else ""
+    home = f'<a href="../index.html">{letters(system.title)}</a>'
+    path = f'<p class="pb-path" data-search-exclude>{home} / {letters(metric.group)}</p>'
+    lead = f'<p class="pb-lead" data-search-exclude>{letters(metric.meaning)}</p>' if metric.meaning else ""
     about = [path, live.block("metric", metric.slug), lead, _facts(metric, catalogue)]
-    lines += ["", "<section data-search-exclude>", *about, "</section>"]
+    lines += ["", "<section>", *about, "</section>"]
     lines += ["", f"## Over time {_UNSEARCHED}", "", live.block("plots", metric.slug)]
     export = f"proofbook journal export {metric.slug} > {metric.name}.csv"
     lines += ["", f'<p class="pb-soft">For a spreadsheet: <code>{letters(export)}</code></p>']
@@ -50,6 +55,12 @@ def metric_page(metric: Metric, catalogue: Catalogue) -> str:
     lines += ["", f"### How they changed {_UNSEARCHED}", "", live.block("limits-in-force", metric.slug)]
     lines += ["", f"## How it is measured {_UNSEARCHED}", "", *_measuring(metric, catalogue), ""]
     return "\n".join(lines)
+
+
+def _tags(metric: Metric) -> list[str]:
+    """What the search takes for a second title, and shows below the first: its name, and limits that have a figure."""
+    limits = [text for *_, text in declared.judged(metric) if any(map(str.isdigit, text))]
+    return [metric.name, *(letters(text, quote=False) for text in limits)]
 
 
 def _facts(metric: Metric, catalogue: Catalogue) -> str:
@@ -60,9 +71,11 @@ def _facts(metric: Metric, catalogue: Catalogue) -> str:
         ("Unit", letters(metric.unit or "a plain count")),
         ("Measured", f"every {words.span(metric.every)}" if metric.every else "whenever its runbook runs"),
         ("Speaks for", _lasts(metric, catalogue)),
-        ("Name", f"<code>{letters(metric.slug)}</code>"),
     ]
-    listed = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in rows)
+    limits = "; ".join(f"{name.lower()} {said}" for name, said, _ in declared.judged(metric))
+    found = [("Limits", letters(limits)), ("Name", f"<code>{letters(metric.slug)}</code>")]
+    listed = "".join(f"<div data-search-exclude><dt>{name}</dt><dd>{value}</dd></div>" for name, value in rows)
+    listed += "".join(f"<div><dt data-search-exclude>{name}</dt><dd>{value} </dd></div>" for name, value in found if value)
     return f'<dl class="pb-facts">{listed}{words.fulfils(metric.source)}</dl>'
 
 
@@ -72,7 +85,8 @@ def _lasts(metric: Metric, catalogue: Catalogue) -> str:
         return f"{words.span(book.fresh_for)}, as {_links([book])} says"
     if metric.fresh_for is None and not is_sampled(metric):
         return "as long as the runbook says that measured it"
-    return words.span(lifetimes.of(metric))
+    lasts = words.span(lifetimes.of(metric))
+    return lasts if metric.fresh_for else f"{lasts}; then two results of its samples are missing"
 
 
 def _limits(metric: Metric) -> list[str]:

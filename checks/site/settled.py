@@ -31,6 +31,13 @@ _EXTENSIONS: dict[str, dict[str, Any]] = {
     "pymdownx.superfences": {},
 }
 
+_THEMES_SEPARATOR = r"[\s\-]+"
+_SEPARATOR = r"[\s\-,:;!=\[\]()\"`/]+|\.(?!\d)|&[lg]t;"
+"""What ends a word for the search: `shop/error-rate` is three of them."""
+_THEMES_TAGS = {"boost": 1e6}
+_TAGS = {"boost": 1e3}
+"""How much more a word in a tag counts than one in a text: as much as one in a title. A metric's name is a tag of its page."""
+
 _FEATURES = ("content.code.copy", "navigation.tabs", "navigation.top", "search.suggest", "toc.follow")
 
 _PALETTE = [
@@ -71,6 +78,7 @@ def settle(config: MkDocsConfig) -> None:
     config.use_directory_urls = False
     config.copyright = config.copyright or '<span data-live="publication"></span>'
     _settle_macros(config)
+    _settle_search(config)
     _settle_theme(config)
     _settle_extensions(config)
     style, script = own_files.address("proofbook.css"), own_files.address("proofbook.js")
@@ -93,6 +101,15 @@ def _settle_macros(config: MkDocsConfig) -> None:
     macros["on_undefined"] = "strict"
     if "checks.site.macros" not in macros["modules"]:
         macros["modules"] = [*macros["modules"], "checks.site.macros"]
+
+
+def _settle_search(config: MkDocsConfig) -> None:
+    search = _plugin(config, "search").config
+    if search.get("separator") in (None, _THEMES_SEPARATOR):
+        search["separator"] = _SEPARATOR
+    fields = search.get("fields") or {}
+    if fields.get("tags", _THEMES_TAGS) == _THEMES_TAGS:
+        search["fields"] = {**fields, "tags": _TAGS}
 
 
 def _settle_theme(config: MkDocsConfig) -> None:

@@ -102,7 +102,8 @@ def _facts(runbook: Runbook, catalogue: Catalogue) -> str:
         ("Owner", letters(runbook.owner)),
     ]
     listed = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in rows if value)
-    return f'<dl class="pb-facts">{listed}{words.fulfils(runbook.source)}</dl>'
+    # Each runbook says these; the search would show them, run together, as what a page is about.
+    return f'<dl class="pb-facts" data-search-exclude>{listed}{words.fulfils(runbook.source)}</dl>'
 
 
 def _operate(runbook: Runbook, steps: tuple[Step, ...]) -> list[str]:
@@ -164,7 +165,7 @@ def _step(runbook: Runbook, step: Step, cells: Any) -> list[str]:
     lines = [
         f"## {step.number}. {_OWN_NUMBER.sub('', step.title)} {{ .pb-step-title #step-{step.number} }}",
         "",
-        f'<p class="pb-step-facts"><span class="pb-class pb-class-{name}">{name}</span>{only} '
+        f'<p class="pb-step-facts" data-search-exclude><span class="pb-class pb-class-{name}">{name}</span>{only} '
         f"{live.inline('step-status', argument)}</p>",
         "",
     ]

@@ -158,4 +158,4 @@ def fulfils(rows: Sequence[str]) -> str:
     listed = " ".join(f"<code>{letters(row)}</code>" for row in rows)
     count = f"{len(rows)} row{'' if len(rows) == 1 else 's'} of its plan"
     fold = f'<details class="pb-more"><summary>{count}</summary>{listed}</details>'
-    return f'<div class="pb-fact-long"><dt>Fulfils</dt><dd>{fold}</dd></div>'
+    return f'<div class="pb-fact-long" data-search-exclude><dt>Fulfils</dt><dd>{fold}</dd></div>'

@@ -161,7 +161,7 @@ def test_44_the_index_of_the_search_holds_letters(hostile: Site) -> None:
     """What the search shows as markup is escaped in its index; only marks of its own are elements."""
     entries = json.loads((hostile.folder / "search" / "search_index.json").read_text("utf-8"))["docs"]
     for entry in entries:
-        for part in (entry["title"], entry["text"]):
+        for part in (entry["title"], entry["text"], *entry.get("tags", ())):
             assert acts(part) == [], entry["location"]
 
 
