@@ -120,7 +120,8 @@ def backup(
     """Copy the journal into a file, as it is at one moment, while runs go on.
 
     The file is an SQLite journal, also where the journal is in PostgreSQL; `journal restore` brings it back into either. Evidence
-    is not in it: copy `.proofbook/evidence/`, too, whose files never change.
+    and what runs rested on are not in it: copy `.proofbook/evidence/` and `.proofbook/inputs/`, too, whose files never change.
+    What was changed in the journal is copied as it is, and then refused by `journal restore`: verify before you rely on it.
 
     Example: `proofbook journal backup /srv/backups/journal.db`
     """
@@ -252,6 +253,8 @@ def _print_verified(told: Verified) -> None:
     print(f"events: {told.number:,}, the last one {told.head or '-'}")
     count = len(told.findings)
     say("all of it is what was written" if not count else f"{count} finding{'' if count == 1 else 's'}")
+    if not all("journal rebuild" in one.what for one in told.findings):
+        say("bring back what is lost: the journal by `proofbook journal restore` into an empty one, evidence as files")
 
 
 def _held(held: Backup) -> str:

@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from checks.errors import CannotWrite, DataError, Refused, UsageError
 from checks.journal import _seals
 from checks.journal import _tables as t
-from checks.journal._engine import asked, engine_for, make_file, reading, sqlite_file, told, writing
+from checks.journal._engine import asked, engine_for, make_file, reading, shown, sqlite_file, told, writing
 from checks.journal._migrate import bring_up_to_date, make
 from checks.journal._put import put
 from checks.journal.verify import verify
@@ -51,6 +51,7 @@ def back_up(engine: sa.Engine, path: Path) -> Backup:
     Raises:
         UsageError: the file is something else, or the journal itself.
         CannotWrite: it cannot be written.
+        DataError: the journal is damaged.
 
     """
     journal = sqlite_file(engine)
@@ -75,8 +76,7 @@ def back_up(engine: sa.Engine, path: Path) -> Backup:
                     make(into)
                     into.execute(sa.delete(t.heads))
                     _copy_rows(source, into)
-            with closing_engine(part) as copy:
-                found = _counted(copy)
+            found = _counted_copy(part, engine)
             _sync(part)
             part.replace(path)
             _sync(path.parent)
@@ -185,6 +185,26 @@ def _counted(engine: sa.Engine) -> Backup:
     }
     ((number, head),) = asked(engine, sa.select(t.heads.c.number, t.heads.c.digest).where(t.heads.c.name == _seals.EVENTS))
     return Backup(counts, number, head)
+
+
+def _counted_copy(path: Path, journal: sa.Engine) -> Backup:
+    """What a copy holds; where its pages are damaged, so are the journal's, and that is where to look.
+
+    Raises:
+        DataError: they are.
+
+    """
+    damaged = "the journal is damaged: a copy of it would be, too"
+    where, remedy = shown(journal.url), "put it aside and bring back an older backup; evidence is kept beside it"
+    try:
+        with closing_engine(path) as copy:
+            with reading(copy) as connection:
+                said = str(connection.exec_driver_sql("PRAGMA quick_check(1)").scalar())
+            if said != "ok":
+                raise DataError(damaged, where=where, found=" ".join(said.split()), remedy=remedy)
+            return _counted(copy)
+    except DataError as error:
+        raise DataError(damaged, where=where, found=error.found, remedy=remedy) from error
 
 
 def _room(engine: sa.Engine) -> Path | None:

@@ -141,7 +141,8 @@ def _chain(engine: sa.Engine, told: Verified, noted: Noted | None) -> dict[str, 
         before, last = row.digest, row.id
         if noted is not None and told.number == noted.number and not row.digest.startswith(noted.digest):
             told.found(
-                f"event {row.id}, the {told.number}th", f"its digest was {noted.digest} when it was noted, and is {row.digest}"
+                f"event {row.id}, number {told.number} of the chain",
+                f"its digest was {noted.digest} when it was noted, and is {row.digest}",
             )
         if row.kind == "run-ended":
             ended[row.subject] = row.at
@@ -149,7 +150,7 @@ def _chain(engine: sa.Engine, told: Verified, noted: Noted | None) -> dict[str, 
             until = str(row.detail.get("before"))
             ended = {run: at for run, at in ended.items() if at.isoformat() >= until}
         if told.number == head[0] and row.digest != head[1]:
-            told.found("the head of the chain", f"it names another event than the {told.number}th, which is event {row.id}")
+            told.found("the head of the chain", f"it names another event than number {told.number}, which is event {row.id}")
     told.head = before
     if told.number < head[0] and before != head[1]:
         told.found("the end of the chain", f"{head[0] - told.number} of {head[0]} events were taken out after event {last}")

@@ -202,6 +202,22 @@ def test_a_file_that_is_no_database_is_refused(url: str) -> None:
     assert _file(url).read_bytes().startswith(b"This was")
 
 
+def test_a_damaged_journal_is_named_when_it_cannot_be_copied(url: str, tmp_path: Path) -> None:
+    """A backup of a journal that cannot be read is not made, and what is said names the journal and not the copy."""
+    with open_journal(url) as journal:
+        with closing(sqlite3.connect(_file(url))) as raw:
+            (size,) = raw.execute("PRAGMA page_size").fetchone()
+            (page,) = raw.execute("SELECT rootpage FROM sqlite_master WHERE name = 'events'").fetchone()
+        with _file(url).open("r+b") as file:
+            file.seek((page - 1) * size)
+            file.write(b"Z" * size)
+        with pytest.raises(DataError, match="damaged") as told:
+            journal.back_up(tmp_path / "backup.db")
+    assert told.value.where == url
+    assert "backup.db" not in str(told.value)
+    assert list(tmp_path.glob("*backup*")) + list(tmp_path.glob(".*backup*")) == []
+
+
 @pytest.mark.parametrize(
     ("url", "kind", "text"),
     [
