@@ -26,7 +26,7 @@ _HEADING = re.compile(r"\A\s*##\s+[^\n]*\n?")
 _TITLE = re.compile(r"\A\s*#\s+[^\n]*\n?")
 _OWN_NUMBER = re.compile(r"\A(?:step\s+)?\d+\s*[.:)]\s+", re.IGNORECASE)
 _COMMENT_TAGS = re.compile(r"^<!-- #(?:end)?region\b.*?-->\n?", re.MULTILINE)
-_STEP_HEADING = re.compile(r'<h2 class="pb-step-title" id="[^"]*">.*?</h2>\s*<p class="pb-step-facts">.*?</p>', re.DOTALL)
+_STEP_HEADING = re.compile(r'<h2 class="pb-step-title" id="[^"]*">.*?</h2>\s*<p class="pb-step-facts"[^>]*>.*?</p>', re.DOTALL)
 _END_OF_STEPS = "<!-- end of steps -->"
 _LANGUAGES = {"bash": "bash", "sh": "bash", "sql": "sql", "html": "html"}
 
