@@ -75,12 +75,8 @@ def publish(catalogue: Catalogue, journal: Reader, to: Path, now: datetime, *, e
                 about = Publication(number, _commit(catalogue.root))
                 facts = gather(catalogue, journal, environment or catalogue.settings.environment, now, about)
                 writer = Writer(aside, facts, before)
-                pages, filled = writer.pages(skeleton)
-                proofs, shown = writer.evidence()
-                also, remade = writer.further()
-                pages, rewritten = pages + also, filled + remade + shown
+                made = writer.write(skeleton)
                 writer.keep_assets(_others(shelf))
-                writer.exports()
                 writer.clear()
                 sitemap.date(aside, now)
                 writer.manifest.write(shelf.manifest(number))
@@ -89,7 +85,7 @@ def publish(catalogue: Catalogue, journal: Reader, to: Path, now: datetime, *, e
             shelf.swap(number)
     except OSError as error:
         raise CannotWrite(f"the site cannot be written: {error.strerror or error}", where=str(to)) from error
-    return Published(number, shelf.folder(number), shelf.index, pages, proofs, rewritten, gone, facts.report)
+    return Published(number, shelf.folder(number), shelf.index, made.pages, made.evidence, made.rewritten, gone, facts.report)
 
 
 def roll_back(to: Path) -> tuple[int, Path]:

@@ -6,7 +6,7 @@ import gc
 import json
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from signal import SIGKILL
 from typing import Any, TypeVar
@@ -14,46 +14,87 @@ from typing import Any, TypeVar
 _T = TypeVar("_T")
 _EACH = 40
 """So much must be left to each process that having it costs less than it brings."""
+_PARTS = 4
+"""How many parts there are for each process: who is done early takes another."""
+_NUMBER = 4
+"""Bytes of a part's number in the pipe that all of them take from."""
 
 
-def shared(items: Sequence[_T], do: Callable[[_T], Any], *, alone: bool = False) -> list[Any]:
+def _nothing(*_: object) -> None:
+    return None
+
+
+def shared(
+    items: Sequence[_T],
+    do: Callable[[_T], Any],
+    *,
+    first: Callable[[Sequence[_T]], object] = _nothing,
+    meanwhile: Callable[[], object] = _nothing,
+    alone: bool = False,
+) -> list[Any]:
     """What `do` gives for each item, in their order, as JSON holds it.
 
     A process that is one of several is a copy of this one: it has everything that was read, opens what it needs anew, and what it
     does to memory is lost. Where this one has several threads, which a copy would not have, it does all of the work.
 
     Args:
-        items: what there is to do; the parts are about alike where neighbours are.
-        do: does one; in the copies what it raises is lost, and its part is done again here.
+        items: what there is to do; neighbours are done by the same process.
+        do: does one; in the copies what it raises is lost, and their parts are done again here.
+        first: called with the items of a part before they are done, by whoever does them.
+        meanwhile: what this process does before it takes part.
         alone: whether no copies may be made.
 
     """
     processes = 1 if alone or threading.active_count() > 1 else min(_processors(), len(items) // _EACH)
     if processes < 2:
-        return [do(item) for item in items]
+        meanwhile()
+        return _done(items, do, first)
+    size = -(-len(items) // (processes * _PARTS))
+    parts = [items[begin : begin + size] for begin in range(0, len(items), size)]
     # What is not looked at by the collector is not copied.
     gc.freeze()
-    helpers = [_helper(items[part::processes], do) for part in range(1, processes)]
-    gc.unfreeze()
-    found: list[Any] = [None] * len(items)
+    numbers = _numbers(len(parts))
+    helpers = [_helper(numbers, parts, do, first) for _ in range(processes - 1)]
     try:
-        found[::processes] = [do(item) for item in items[::processes]]
-        for part, (_, told) in enumerate(helpers, 1):
-            some = items[part::processes]
+        meanwhile()
+        found = {number: _done(parts[number], do, first) for number in _taken(numbers)}
+        for _, told in helpers:
             with suppress(ValueError):
-                found[part::processes] = json.loads(told.read())
-                continue
-            found[part::processes] = [do(item) for item in some]
+                found |= {int(number): done for number, done in json.loads(told.read()).items()}
+        for number in set(range(len(parts))) - found.keys():
+            found[number] = _done(parts[number], do, first)
     finally:
+        gc.unfreeze()
+        os.close(numbers)
         for process, told in helpers:
             told.close()
             with suppress(ProcessLookupError):
                 os.kill(process, SIGKILL)
             os.waitpid(process, 0)
-    return found
+    return [one for number in range(len(parts)) for one in found[number]]
 
 
-def _helper(items: Sequence[_T], do: Callable[[_T], Any]) -> tuple[int, Any]:
+def _done(part: Sequence[_T], do: Callable[[_T], Any], first: Callable[[Sequence[_T]], object]) -> list[Any]:
+    first(part)
+    return [do(item) for item in part]
+
+
+def _numbers(count: int) -> int:
+    """A pipe that holds the numbers of all parts: whoever reads one of them, has it alone."""
+    receive, send = os.pipe()
+    os.write(send, b"".join(number.to_bytes(_NUMBER, "little") for number in range(count)))
+    os.close(send)
+    return receive
+
+
+def _taken(numbers: int) -> Iterator[int]:
+    while number := os.read(numbers, _NUMBER):
+        yield int.from_bytes(number, "little")
+
+
+def _helper(
+    numbers: int, parts: Sequence[Sequence[_T]], do: Callable[[_T], Any], first: Callable[[Sequence[_T]], object]
+) -> tuple[int, Any]:
     receive, send = os.pipe()
     process = os.fork()
     if process:
@@ -61,9 +102,12 @@ def _helper(items: Sequence[_T], do: Callable[[_T], Any]) -> tuple[int, Any]:
         return process, os.fdopen(receive, "rb")
     try:
         # No lock, file or connection of the one that was copied is held any longer than by itself.
-        os.closerange(3, send)
-        os.closerange(send + 1, min(os.sysconf("SC_OPEN_MAX"), 65_536))
-        told = json.dumps([do(item) for item in items]).encode()
+        begin = 3
+        for kept in sorted((numbers, send)):
+            os.closerange(begin, kept)
+            begin = kept + 1
+        os.closerange(begin, min(os.sysconf("SC_OPEN_MAX"), 65_536))
+        told = json.dumps({number: _done(parts[number], do, first) for number in _taken(numbers)}).encode()
         with os.fdopen(send, "wb") as out:
             out.write(told)
     finally:

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from datetime import datetime, timedelta, tzinfo
+from functools import lru_cache
 from html import escape
 
 from checks.model import Cron, Parameter
@@ -41,6 +42,8 @@ def _shown(character: str) -> str:
     return character if category in ("Zs", "Co") else f"[U+{ord(character):04X}]"
 
 
+# The pages of one publication say the same moments thousands of times.
+@lru_cache(maxsize=32_768)
 def clock(moment: datetime, zone: tzinfo, now: datetime) -> str:
     """When something was, as short as it stays clear: ``10:42 UTC`` today, ``Mon 2 Nov 10:42 UTC`` on other days."""
     local, today = moment.astimezone(zone), now.astimezone(zone)
@@ -50,6 +53,7 @@ def clock(moment: datetime, zone: tzinfo, now: datetime) -> str:
     return f"{day} {local:%H:%M %Z}" if local.year == today.year else f"{local.day} {local:%b %Y %H:%M %Z}"
 
 
+@lru_cache(maxsize=32_768)
 def precise(moment: datetime, zone: tzinfo) -> str:
     """A moment to the second, for titles and evidence: ``2024-11-02 10:42:10 UTC``."""
     return f"{moment.astimezone(zone):%Y-%m-%d %H:%M:%S %Z}"

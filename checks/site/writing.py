@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from checks.site import exports, feeds, fill, fragments, further, manifest, own_files, past, pictures
 from checks.site.kept import Stamp
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from checks.site.evidence import Evidence
     from checks.site.facts import Facts
     from checks.site.kept import KeptFile, Skeleton
+    from checks.site.live import Spot
 
 _HOUR = timedelta(hours=1)
-_Page = tuple[str, str, Callable[["Facts"], bytes]]
-"""A page's address, what it is made of beside facts, and what makes it."""
 _RUNS_TOLD = 5
+_ANEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +78,21 @@ def write_evidence(facts: Facts, to: Path) -> None:
             write(picture.address, picture.content)
 
 
+class _Page(NamedTuple):
+    """A page that is made of facts.
+
+    Attributes:
+        made_of: what it is made of beside them.
+        spots: its live elements, where it is one of MkDocs'.
+
+    """
+
+    address: str
+    made_of: str
+    make: Callable[[Facts], bytes]
+    spots: tuple[Spot, ...] = ()
+
+
 class Writer:
     """Writes one publication into a folder.
 
@@ -106,33 +121,34 @@ class Writer:
         self._made: set[str] = set()
         self._wanted: set[str] = set()
         self._reused = any(to.iterdir())
+        self._proven = 0
 
-    def pages(self, skeleton: Skeleton) -> tuple[int, int]:
-        """Write every file of a skeleton, its live elements filled.
-
-        Returns:
-            how many pages have figures, and how many of them were made anew.
-
-        """
-        anew: list[tuple[str, KeptFile]] = []
-        count = 0
+    def write(self, skeleton: Skeleton) -> Counted:
+        """Write everything that readers see: the pages of a skeleton with their live elements filled, and what stands beside."""
+        anew: list[_Page] = []
+        filled = 0
         for address, file in skeleton.files.items():
             if not file.spots:
                 self._link(f"{skeleton.site}/{address}", address)
                 continue
-            count += 1
+            filled += 1
             if not self._reuse(address, file.digest):
-                anew.append((address, file))
-        self._look_at(anew)
-        self._make_all([(address, file.digest, partial(_filled, skeleton, address, file)) for address, file in anew])
+                anew.append(_Page(address, file.digest, partial(_filled, skeleton, address, file), file.spots))
         self.manifest.assets = sorted(address for address in skeleton.files if address.startswith(f"{own_files.FOLDER}/"))
-        return count, len(anew)
+        self._make_all(anew, self._beside)
+        further, remade = self._further()
+        proofs = len(self.manifest.proofs)
+        return Counted(filled + further, proofs, len(anew) + remade + self._proven)
 
-    def evidence(self) -> tuple[int, int]:
+    def _beside(self) -> None:
+        self._proven = self._evidence()
+        self._exports()
+
+    def _evidence(self) -> int:
         """Write ``evidence/<digest>.html`` for every run of the journal, and for every other one that a page links to.
 
         Returns:
-            how many there are, and how many of them were made anew.
+            how many of them were made anew.
 
         """
         # There may be very many, so little is asked of each that is as it was.
@@ -149,15 +165,13 @@ class Writer:
         anew = [digest for digest, ids in runs.items() if not self._prove_again(digest, f"{about[digest]} {sorted(ids)}")]
         self._facts.by_id.need(run_id for digest in anew for run_id in runs[digest])
         for digest in anew:
-            path = Path(self._ready(f"evidence/{digest}.html"))
             evidence = self._facts.archive.once(digest)
-            path.write_bytes(evidence_page(digest, evidence, sorted(runs[digest]), self._facts))
+            page = evidence_page(digest, evidence, sorted(runs[digest]), self._facts)
+            put = self._put(f"evidence/{digest}.html", page)
             self._draw(digest, evidence)
             made_of = manifest.short(f"{about[digest]} {sorted(runs[digest])}")
-            stamp_of = Stamp.of(path)
-            if stamp_of is not None:
-                self.manifest.proofs[digest] = (made_of, stamp_of.size, stamp_of.changed_ns)
-        return len(runs), len(anew)
+            self.manifest.proofs[digest] = (made_of, put.size, put.changed_ns)
+        return len(anew)
 
     def _prove_again(self, digest: str, made_of: str) -> bool:
         """Take over a page of evidence, where it would be the same."""
@@ -184,7 +198,7 @@ class Writer:
         drawn = {}
         for picture in evidence.pictures.values() if evidence else ():
             if picture.address not in self._wanted:
-                Path(self._ready(picture.address)).write_bytes(picture.content)
+                self._put(picture.address, picture.content)
             if stamp := Stamp.of(f"{self._to}/{picture.address}"):
                 drawn[picture.digest] = (stamp.size, stamp.changed_ns)
         if drawn:
@@ -209,10 +223,10 @@ class Writer:
         found = list(past.pages(self._facts, self.manifest.pasts, self.manifest.proofs))
         anew = [page for page in found if not self._reuse(page[0], page[1], before=self._before_lasting)]
         self._facts.by_id.need(id_ for _, _, ids, _ in anew for id_ in ids)
-        self._make_all([(address, made_of, make) for address, made_of, _, make in anew])
+        self._make_all([_Page(address, made_of, make) for address, made_of, _, make in anew])
         return len(found), len(anew)
 
-    def further(self) -> tuple[int, int]:
+    def _further(self) -> tuple[int, int]:
         """Write the pages that hold every run, and every row of tables that are too long for a page.
 
         Returns:
@@ -221,19 +235,15 @@ class Writer:
         """
         found = list(further.pages(self._facts))
         anew = [page for page in found if not self._reuse(page.address, page.made_of)]
-        self._make_all([(page.address, page.made_of, page.make) for page in anew])
+        self._make_all([_Page(page.address, page.made_of, page.make) for page in anew])
         runs, remade = self._runs()
         return len(found) + runs, len(anew) + remade
 
-    def exports(self) -> None:
-        """Write every export."""
+    def _exports(self) -> None:
         for address, content in exports.files(self._facts).items():
-            path = Path(self._ready(address))
-            # A file of the same name among the pages is the skeleton's own.
-            path.unlink(missing_ok=True)
-            path.write_bytes(content if isinstance(content, bytes) else content.encode())
+            self._put(address, content if isinstance(content, bytes) else content.encode())
         if not self._reuse(exports.CALENDAR, "", self._hourly_tokens):
-            self._make(exports.CALENDAR, "", feeds.calendar, self._hourly, self._hourly_tokens)
+            self._make(_Page(exports.CALENDAR, "", feeds.calendar), self._hourly, self._hourly_tokens)
 
     def keep_assets(self, others: Iterable[tuple[Path, Iterable[str]]]) -> None:
         """Keep what the pages of other publications load, for readers who have just got one of those."""
@@ -254,41 +264,31 @@ class Writer:
         self.manifest.files[address] = known
         return True
 
-    def _make(
-        self,
-        address: str,
-        made_of: str,
-        make: Callable[[Facts], bytes],
-        known: Facts | None = None,
-        tokens: Tokens | None = None,
-    ) -> None:
+    def _make(self, page: _Page, known: Facts | None = None, tokens: Tokens | None = None) -> Written:
         facts, noted = watched(known or self._facts)
-        content = make(facts)
-        path = Path(self._ready(address))
-        path.write_bytes(content)
-        stamp = Stamp.of(path)
-        if stamp is not None:
-            paths = written(noted)
-            self.manifest.files[address] = Written(made_of, (tokens or self._tokens).digest(paths), paths, stamp)
+        stamp = self._put(page.address, page.make(facts))
+        paths = written(noted)
+        made = Written(page.made_of, (tokens or self._tokens).digest(paths), paths, stamp)
+        self.manifest.files[page.address] = made
+        return made
 
-    def _make_all(self, pages: Sequence[_Page]) -> None:
+    def _make_all(self, pages: Sequence[_Page], meanwhile: Callable[[], None] = lambda: None) -> None:
         """Make pages, with other processes where there are many."""
         # A connection to a server is not for two processes; to a file, each question has its own.
         alone = not self._facts.catalogue.settings.journal.startswith("sqlite:")
-        made = shared(pages, self._noted, alone=alone)
-        for (address, made_of, _), (facts, paths, size, changed_ns) in zip(pages, made, strict=True):
-            self._wanted.add(address)
-            self.manifest.files[address] = Written(made_of, facts, tuple(paths), Stamp(size, changed_ns))
+        made = shared(pages, self._noted, first=self._look_at, meanwhile=meanwhile, alone=alone)
+        for page, (facts, paths, size, changed_ns) in zip(pages, made, strict=True):
+            self._wanted.add(page.address)
+            self.manifest.files[page.address] = Written(page.made_of, facts, tuple(paths), Stamp(size, changed_ns))
 
     def _noted(self, page: _Page) -> tuple[str, tuple[str, ...], int, int]:
         """Make a page; what is noted of it."""
-        self._make(*page)
-        made = self.manifest.files[page[0]]
+        made = self._make(page)
         return made.facts, made.paths, made.stamp.size, made.stamp.changed_ns
 
-    def _look_at(self, pages: Iterable[tuple[str, KeptFile]]) -> None:
+    def _look_at(self, pages: Iterable[_Page]) -> None:
         """Read what the pages of whole systems will show in a few questions."""
-        places = [spot.place for _, file in pages for spot in file.spots]
+        places = [spot.place for page in pages for spot in page.spots]
         names = {place.argument.partition("#")[0].partition("/")[0] for place in places}
         self._facts.look_at([name for name in self._facts.catalogue.systems if name in names])
         plotted = [place.argument for place in places if place.kind == "plots"]
@@ -325,6 +325,22 @@ class Writer:
         self._wanted.add(address)
         return path
 
+    def _put(self, address: str, content: bytes) -> Stamp:
+        """Write a file where none is."""
+        path = self._ready(address)
+        try:
+            opened = os.open(path, _ANEW, 0o666)
+        except FileExistsError:
+            # One of MkDocs' that an export takes the place of, or one that another process began and did not end.
+            _unlink(path)
+            opened = os.open(path, _ANEW, 0o666)
+        with os.fdopen(opened, "wb", buffering=0) as out:
+            left = memoryview(content)
+            while left:
+                left = left[out.write(left) :]
+            seen = os.fstat(opened)
+        return Stamp(seen.st_size, seen.st_mtime_ns)
+
 
 def _filled(skeleton: Skeleton, address: str, file: KeptFile, facts: Facts) -> bytes:
     return fill.fill_spots((skeleton.site / address).read_bytes(), file.spots, file.body, address, facts)
@@ -353,4 +369,4 @@ def _make_way(to: Path, parent: str) -> None:
         if folder == to:
             return
         if folder.is_symlink() or folder.is_file():
-            folder.unlink()
+            folder.unlink(missing_ok=True)
