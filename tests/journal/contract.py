@@ -15,6 +15,13 @@ from checks.journal.store import Journal
 from checks.model import BaselineUsed, Observation, RunState, Status
 from tests.journal.samples import NOW, a_result, a_run, ended, keep
 
+# What means something to a database, to a list or to a statement, and must mean nothing in a text.
+ODD = (
+    *("", " ", "NULL", "null", "{}", '{"a", NULL}', ",", '"', "\\", '\\"', "\\N", "a\tb\r\nc", "größer 🍞 \u2028", "'; --"),
+    *("%s %(run)s 100 %", ":run ? $1", "\x7f\x01", "x" * 20_000),
+)
+FAR = (5e-324, -5e-324, 1.7976931348623157e308, 0.1 + 0.2, -1e-9, float("inf"), float("-inf"))
+
 
 class JournalContract:
     def test_a_run_comes_back_as_it_was_given(self, journal: Journal) -> None:
@@ -24,6 +31,19 @@ class JournalContract:
         done = keep(journal, *results, at=started)
         assert journal.run(done.id) == done
         assert journal.results(done.id) == results
+
+    def test_a_text_is_kept_whatever_is_in_it(self, journal: Journal) -> None:
+        """Texts that are words of databases, and figures at the ends of all figures, come back as they were given, and verify."""
+        told = [
+            a_result(f"text {text[:9]}", reason=text, warning=text, observation=Observation(0.4, text, NOW, 0.01, text, text))
+            for text in ODD
+        ]
+        told += [a_result(f"value {value}", value=value) for value in FAR]
+        done = keep(journal, *told)
+        assert journal.results(done.id) == told
+        latest = journal.latest_results("sandbox")
+        assert [latest[f"shop/{one.metric}"].result for one in told] == told
+        assert journal.verify(None).findings == []
 
     def test_what_judged_a_result_is_kept_with_it(self, journal: Journal) -> None:
         """The baseline that a result was judged by, and how many samples its value rests on, are read back as given."""
