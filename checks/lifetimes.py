@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 
-from checks.model import Metric, Runbook
+from checks.model import Metric, Run, Runbook
 
 FRESH_FOR = timedelta(hours=26)
 """How long a result speaks for now when neither its metric nor a runbook says: a daily check with two hours' grace."""
@@ -60,6 +60,11 @@ class Lifetimes:
                     slug = f"{book.system}/{name}"
                     found[slug] = min(found.get(slug, book), book, key=_shortest_first)
         return found
+
+
+def run_until(runbook: Runbook, run: Run) -> datetime:
+    """Until when a run as a whole speaks for now; its results may be stale before."""
+    return (run.ended_at or run.started_at) + runbook.fresh_for
 
 
 def _shortest_first(book: Runbook) -> tuple[timedelta, bool]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from checks.errors import DataError, Refused
 from checks.journal.duties import SIGN_REFUSED, SIGNED, SignOff, detail_of, sign_offs
 from checks.journal.report import system_status
+from checks.lifetimes import run_until
 from checks.model import ChecklistItem, Proof, Status
 
 if TYPE_CHECKING:
@@ -167,7 +168,7 @@ class _Proven:
             raise DataError(f"there is no runbook `{item.slug}`", where=f"{item.page}:{item.line}")
         if run is None or run.ended_at is None:
             return False, "never run"
-        aged = run.ended_at + book.fresh_for <= self._now
+        aged = run_until(book, run) <= self._now
         said = f"{'stale, last ' if aged else ''}{run.status.value}, run of {run.ended_at:%Y-%m-%d %H:%M} UTC"
         return run.status is Status.OK and not aged, said
 

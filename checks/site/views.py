@@ -10,6 +10,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from checks.judge import format_observed
+from checks.lifetimes import run_until
 from checks.model import Metric, Result, Run, Runbook, RunState, Status, StepClass
 from checks.site.facts import Facts
 
@@ -86,7 +87,7 @@ def run_badge(facts: Facts, run: Run | None, runbook: Runbook) -> Badge:
         return Badge("never" if runbook.schedule is None else "unknown")
     if not run.state.ended:
         return Badge("unknown")
-    until = (run.ended_at or run.started_at) + runbook.fresh_for
+    until = run_until(runbook, run)
     over = facts.passed(until)
     aged = over and run.status in (Status.OK, Status.WARNING)
     return _badge("stale" if aged else run.status.value, run.ended_at or run.started_at, None if over else until)
