@@ -8,6 +8,7 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from checks.catalogue import _tags
 from checks.catalogue._front_matter import body_of
 from checks.errors import DataError, Place
 from checks.model import Runbook, Step, StepClass
@@ -29,7 +30,7 @@ def read(runbook: Runbook) -> NotebookNode:
     """Read a runbook with Jupytext; its front matter is left out, ```` ```bash ```` fences become ``%%bash`` cells.
 
     Raises:
-        DataError: Jupytext cannot read the file.
+        DataError: Jupytext cannot read the file, or a cell's tag is not known.
 
     """
     return read_text(runbook.path.read_text(encoding="utf-8"), runbook.path)
@@ -39,10 +40,13 @@ def read_text(text: str, path: Path) -> NotebookNode:
     """Read a runbook's Markdown; see `read`."""
     try:
         # Whoever asks may change what it gets, and several ask in one command.
-        return deepcopy(_parsed(text))
+        notebook = deepcopy(_parsed(text))
     except Exception as error:
         # Jupytext documents no error of its own; whatever it raises here, the file is at fault.
-        raise DataError(f"Jupytext cannot read this runbook: {error}", where=Place(path)) from error
+        why = " ".join(str(error).split())
+        raise DataError(f"Jupytext cannot read this runbook: {why}", where=Place(path)) from error
+    _tags.refuse_unknown(notebook, text, path)
+    return notebook
 
 
 @lru_cache(maxsize=_MOST_KEPT)

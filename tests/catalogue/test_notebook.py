@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from checks.catalogue import notebook
+from checks.errors import DataError
 from checks.model import StepClass
 
 TEXT = """---
@@ -86,3 +89,36 @@ def test_whoever_reads_may_change_what_it_gets() -> None:
     again = notebook.read_text(TEXT, Path("a.md"))
     assert again.cells[1].source != "altered"
     assert again.metadata.kernelspec.name == "python3"
+
+
+@pytest.mark.parametrize(
+    ("fence", "said"),
+    [
+        ('bash tags=["destructve"]', "the tag `destructve` is not known"),
+        ('bash tags=["Change"]', "did you mean `change`?"),
+        ('bash tags=["dangerous"]', "the tag `dangerous` is not known"),
+        ("bash tags=change", "`tags=change` on a fence says nothing"),
+        ("bash {tags: [change]}", "`{tags: [change]}` on a fence says nothing"),
+        ('bash tag=["change"]', "`tag` on a fence says nothing"),
+        ("python change", "`change` on a fence says nothing"),
+        ("python .change", "`.change` on a fence says nothing"),
+    ],
+)
+def test_a_slip_of_the_pen_does_not_make_a_step_harmless(fence: str, said: str) -> None:
+    """What is not understood on a fence is refused with its line: taken for a step that only reads, a schedule would run it."""
+    with pytest.raises(DataError) as refused:
+        notebook.read_text(f"# A\n\n## 1. Drop\n\n```{fence}\ndrop\n```\n", Path("a.md"))
+    assert said in str(refused.value)
+    assert str(refused.value.where) == "a.md:5"
+
+
+def test_a_region_with_an_unknown_tag_is_refused() -> None:
+    """Prose that waits for a person is tagged as well."""
+    with pytest.raises(DataError, match=r"a\.md:3: the tag `manuel` is not known"):
+        notebook.read_text('# A\n\n<!-- #region tags=["manuel"] -->\n## Call\n<!-- #endregion -->\n', Path("a.md"))
+
+
+def test_known_tags_and_ones_own_are_kept() -> None:
+    """Jupyter's tags and those that begin with x- change no class."""
+    book = notebook.read_text('## A\n\n```python tags=["x-night", "hide-input"] name="a"\npass\n```\n', Path("a.md"))
+    assert [step.step_class for step in notebook.steps(book)] == [StepClass.READ]
