@@ -62,7 +62,7 @@ def _events(shop: Shop) -> list[Event]:
 def test_53_no_run_destroys(shop: Shop) -> None:
     """Asked for by name and by a parameter, by schedule, by rule or by publishing, a run executes what only reads.
 
-    A tag on one cell holds its whole step back.
+    A tag on one cell holds its whole step back, and a slip of the pen in it the whole run.
     """
     for arguments in (("run", "shop/burn", "-p", "confirm=shop", "-p", "yes=true"), ("run", "--due"), ("publish",)):
         ended = shop.call(*arguments)
@@ -71,6 +71,9 @@ def test_53_no_run_destroys(shop: Shop) -> None:
         runs = journal.runs()
     assert [(run.state.value, run.status.value) for run in runs] == [("finished", "ok")] * 3
     assert {run.trigger.value for run in runs} == {"command", "schedule", "publish"}
+    shop.project.write(BURN.replace("destructive", "destructve"), "slip")
+    ended, slipped = shop.run("shop/slip")
+    assert (ended.code, "the tag `destructve` is not known" in slipped["slip"]["reason"]) == (3, True), ended.said
     assert (shop.root / "shop" / "flour").exists()
 
 
