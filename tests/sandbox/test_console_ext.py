@@ -6,15 +6,13 @@ import gzip
 import json
 import os
 import re
-import shutil
 import sqlite3
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,14 +20,12 @@ from typing import Any
 
 import pytest
 
-from checks.catalogue import Catalogue, load, notebook, resolve
+from checks.catalogue import Catalogue, notebook, resolve
 from checks.judge import judge
-from checks.model import Result, Runbook, Status, StepClass, Trigger
+from checks.model import Result, Status
 from checks.probes import measure
 from checks.run import context
 from checks.run.context import Context
-from checks.run.ends import Outcome
-from checks.run.execution import execute, prepare
 from checks.sandbox.console_ext import ConsoleExt
 from checks.sandbox.console_ext_backups import Backups
 from checks.sandbox.console_ext_logs import RETENTION, LogStore
@@ -38,18 +34,10 @@ from checks.sandbox.console_ext_resources import Minutes
 from checks.sandbox.console_ext_source.rate_limit import Bucket
 from checks.sandbox.console_ext_store import Ledger, api_key, password
 from checks.sandbox.kit import HttpError, running, utc_text
+from tests.sandbox.support import eventually
 
 ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 3, 14, 9, 26, tzinfo=UTC)
-
-
-@pytest.fixture(scope="module")
-def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Catalogue:
-    root = tmp_path_factory.mktemp("site")
-    for part in ("docs/systems/console-ext", "notebooks/console-ext"):
-        shutil.copytree(ROOT / part, root / part, ignore=shutil.ignore_patterns("*.ipynb"))
-    (root / "mkdocs.yml").write_text("site_name: Test\nplugins:\n  - proofbook: {environment: sandbox}\n", encoding="utf-8")
-    return load(root)
 
 
 @pytest.fixture
@@ -91,13 +79,6 @@ def judged(service: ConsoleExt, catalogue: Catalogue, name: str) -> Result:
     return judge(metric, measure(metric, settled, datetime.now(UTC)), datetime.now(UTC))
 
 
-def eventually(found: Callable[[], bool], within: float = 15.0) -> bool:
-    until = time.monotonic() + within
-    while not found() and time.monotonic() < until:
-        time.sleep(0.1)
-    return found()
-
-
 def walked(
     service: ConsoleExt, catalogue: Catalogue, folder: Path, name: str, parameters: dict[str, Any], last: int | None = None
 ) -> str:
@@ -125,21 +106,9 @@ def restore(releases: Releases, backups: Path, *arguments: str) -> subprocess.Co
     return subprocess.run(tool, capture_output=True, text=True, check=False, timeout=60)
 
 
-def test_every_metric_is_checked_by_a_step_that_is_run(catalogue: Catalogue) -> None:
-    """No metric of Console.ext is declared without a reading step that checks it."""
-    checked = set()
-    for runbook in catalogue.runbooks_of("console-ext"):
-        book = notebook.read(runbook)
-        for step in notebook.steps(book):
-            if step.step_class is StepClass.READ:
-                sources = (book.cells[cell].source for cell in step.cells if book.cells[cell].cell_type == "code")
-                checked |= {name for source in sources for name in re.findall(r'check\("([a-z0-9-]+)"', source)}
-    assert checked == set(catalogue.system("console-ext").metrics)
-
-
 def test_a_healthy_stand_in_breaks_no_limit(service: ConsoleExt, catalogue: Catalogue) -> None:
     """Just after it is ready, every metric that a probe measures is ok."""
-    assert eventually(lambda: judged(service, catalogue, "correlation-followed").status is Status.OK)
+    eventually(lambda: judged(service, catalogue, "correlation-followed").status is Status.OK)
     metrics = [metric for metric in catalogue.system("console-ext").metrics.values() if metric.probe["kind"] != "notebook"]
     results = [judged(service, catalogue, metric.name) for metric in metrics]
     assert [(result.metric, result.reason) for result in results if result.status is not Status.OK] == []
@@ -147,32 +116,11 @@ def test_a_healthy_stand_in_breaks_no_limit(service: ConsoleExt, catalogue: Cata
 
 
 @pytest.mark.slow
-def test_every_runbook_is_ok_on_a_healthy_stand_in(service: ConsoleExt, catalogue: Catalogue) -> None:
-    """Executed as `run --all` does, the runbooks finish ok and between them give each metric a result."""
-    assert eventually(lambda: judged(service, catalogue, "correlation-followed").status is Status.OK)
-    seen = set()
-
-    def executed(runbook: Runbook) -> Outcome:
-        asked = {"environment": "sandbox", "variables": service.variables(), "parameters": {}}
-        prepared = prepare(runbook, catalogue, trigger=Trigger.COMMAND, now=datetime.now(UTC), **asked)  # type: ignore[arg-type]
-        return execute(prepared, clock=lambda: datetime.now(UTC))
-
-    runbooks = catalogue.runbooks_of("console-ext")
-    with ThreadPoolExecutor(3) as pool:
-        outcomes = list(pool.map(executed, runbooks))
-    for runbook, outcome in zip(runbooks, outcomes, strict=True):
-        bad = [(result.metric, result.reason) for result in outcome.results if result.status is not Status.OK]
-        assert (runbook.name, outcome.run.status, outcome.run.reason, bad) == (runbook.name, Status.OK, "", [])
-        seen |= {result.metric for result in outcome.results}
-    assert seen == set(catalogue.system("console-ext").metrics)
-
-
-@pytest.mark.slow
 def test_the_disaster_procedure_recovers_a_lost_database(service: ConsoleExt, catalogue: Catalogue, tmp_path: Path) -> None:
     """All its cells in order, those that change and destroy too: rows served again, writes no longer held, copy kept."""
     before = ask(service, "/health")[1]["customers"]
     service.faults.add("database")
-    assert eventually(lambda: ask(service, "/health")[0] == 503)
+    eventually(lambda: ask(service, "/health")[0] == 503)
     assert "live database: can't be read" in walked(service, catalogue, tmp_path, "disaster-recovery", {})
     assert ask(service, "/health") == (200, {"status": "ok", "version": "2.3.0", "customers": before, "held": False})
     assert len(list(service.folder.glob("console-ext.replaced-*.db"))) == 1
@@ -185,7 +133,7 @@ def test_the_release_procedure_makes_a_whole_release(service: ConsoleExt, catalo
     given = {"version": "next", "change": "Something small.", "reviewer": "Another Pair of Eyes <review@console-ext.invalid>"}
     said = walked(service, catalogue, tmp_path, "release", given)
     assert "highest tag 2.3.0; this would be 2.3.1" in said
-    assert eventually(lambda: ask(service, "/health")[1]["version"] == "2.3.1")
+    eventually(lambda: ask(service, "/health")[1]["version"] == "2.3.1")
     record = [json.loads(line) for line in service.releases.deployments.read_text(encoding="utf-8").splitlines()]
     assert [(line["version"], line["environment"]) for line in record[-2:]] == [("2.3.1", "staging"), ("2.3.1", "production")]
     assert service.releases.unfinished() is None
@@ -196,7 +144,8 @@ def test_the_release_procedure_makes_a_whole_release(service: ConsoleExt, catalo
 @pytest.mark.slow
 def test_a_load_test_brings_a_backend_and_ends(service: ConsoleExt, catalogue: Catalogue, tmp_path: Path) -> None:
     """All its cells but the last, which waits: real requests in growing number, none failed, and a third backend at the end."""
-    said = walked(service, catalogue, tmp_path, "load-test", {"most": 100, "seconds": 1}, last=-1)
+    # Whatever else this machine does meanwhile, all four steps are taken.
+    said = walked(service, catalogue, tmp_path, "load-test", {"most": 100, "seconds": 1, "slowest": 10_000}, last=-1)
     rows = [line.split() for line in said.splitlines() if re.fullmatch(r" +\d+ +\d+ +\d+ +\d+ +[\d.]+", line)]
     assert len(rows) == 4, said
     assert {row[2] for row in rows} == {"0"}
@@ -212,8 +161,8 @@ def test_a_notification_is_delivered_and_followed_by_its_id(service: ConsoleExt)
     )
     with urllib.request.urlopen(request, timeout=10) as answer:
         number = json.load(answer)["id"]
-    assert eventually(lambda: ask(service, f"/notifications/{number}", token=api_key(2))[1]["state"] == "delivered")
-    assert eventually(
+    eventually(lambda: ask(service, f"/notifications/{number}", token=api_key(2))[1]["state"] == "delivered")
+    eventually(
         lambda: (
             {"api", "sink", "worker"}
             == {
@@ -247,7 +196,7 @@ def test_slow_answers_are_measured_as_slow(service: ConsoleExt) -> None:
 def test_refused_deliveries_fail_and_can_be_delivered_again(service: ConsoleExt, catalogue: Catalogue) -> None:
     """A receiver that refuses makes delivery success break its limit; requeued, the same notifications arrive."""
     service.faults.add("delivery")
-    assert eventually(lambda: judged(service, catalogue, "delivery-success").status is Status.WARNING)
+    eventually(lambda: judged(service, catalogue, "delivery-success").status is Status.WARNING)
     failed = "SELECT id, cause FROM notifications WHERE state = 'failed' AND cause LIKE '503%'"
     number, cause = service.ledger.rows(failed)[0]
     assert cause == "503 the receiver takes nothing today"
@@ -256,20 +205,20 @@ def test_refused_deliveries_fail_and_can_be_delivered_again(service: ConsoleExt,
     status, answer = admin(service, "/admin/requeue", {"minutes": 5})
     assert (status, answer["requeued"] > 0) == (200, True)
     state = "SELECT state FROM notifications WHERE id = ?"
-    assert eventually(lambda: bool(service.ledger.value(state, number) == "delivered"))
+    eventually(lambda: bool(service.ledger.value(state, number) == "delivered"))
 
 
 def test_without_its_database_nothing_is_served(service: ConsoleExt, catalogue: Catalogue) -> None:
     """While the database is away, health and notifications answer 503; healed, the same rows are there again."""
     customers = ask(service, "/health")[1]["customers"]
     service.faults.add("database")
-    assert eventually(lambda: ask(service, "/health/database")[0] == 503)
+    eventually(lambda: ask(service, "/health/database")[0] == 503)
     assert not service.database.path.exists()
     assert post(service) == 503
     assert judged(service, catalogue, "database").status is Status.CRITICAL
     assert judged(service, catalogue, "delivery-success").status is Status.UNKNOWN
     service.faults.remove("database")
-    assert eventually(lambda: ask(service, "/health")[0] == 200)
+    eventually(lambda: ask(service, "/health")[0] == 200)
     assert ask(service, "/health")[1]["customers"] == customers
 
 
@@ -279,7 +228,7 @@ def test_a_stand_in_stopped_without_its_database_starts_with_all_rows(tmp_path: 
     with running(ConsoleExt(folder)) as service:
         before = service.ledger.value("SELECT count(*) FROM notifications")
         service.faults.add("database")
-        assert eventually(lambda: not service.database.path.exists())
+        eventually(lambda: not service.database.path.exists())
     service = ConsoleExt(folder)
     service.faults.remove()
     with running(service):
@@ -306,23 +255,23 @@ def test_debug_lines_are_written_only_while_debugging(service: ConsoleExt, catal
     """DEBUG in production is seen as soon as a line of it is written."""
     assert judged(service, catalogue, "debug-in-production").status is Status.OK
     service.faults.add("debug-logging")
-    assert eventually(lambda: judged(service, catalogue, "debug-in-production").status is Status.CRITICAL)
+    eventually(lambda: judged(service, catalogue, "debug-in-production").status is Status.CRITICAL)
 
 
 def test_a_worker_with_ids_of_its_own_is_found_out(service: ConsoleExt, catalogue: Catalogue) -> None:
     """An id in every line isn't enough: one that the API never wrote breaks the limit."""
     service.faults.add("correlation")
-    assert eventually(lambda: judged(service, catalogue, "correlation-followed").status is Status.CRITICAL)
+    eventually(lambda: judged(service, catalogue, "correlation-followed").status is Status.CRITICAL)
     assert judged(service, catalogue, "correlation-ids").status is Status.OK
 
 
 def test_a_tag_without_its_release_is_seen_until_it_is_finished(service: ConsoleExt) -> None:
     """Broken, a tag lacks its changelog entry and its deployment; healed, both are there and the tag stays."""
     service.faults.add("release")
-    assert eventually(lambda: service.releases.unfinished() == "2.3.1")
+    eventually(lambda: service.releases.unfinished() == "2.3.1")
     assert ask(service, "/health")[1]["version"] == "2.3.0"
     service.faults.remove("release")
-    assert eventually(lambda: ask(service, "/health")[1]["version"] == "2.3.1")
+    eventually(lambda: ask(service, "/health")[1]["version"] == "2.3.1")
     assert service.releases.unfinished() is None
     assert service.releases.tags()[-1] == "v2.3.1"
 
@@ -362,7 +311,7 @@ def test_a_lost_database_is_replaced_by_the_restored_one(service: ConsoleExt) ->
     """After a switch-over the loss is over: the restored rows are served and nothing takes them away again."""
     before = ask(service, "/health")[1]["customers"]
     service.faults.add("database")
-    assert eventually(lambda: ask(service, "/health")[0] == 503)
+    eventually(lambda: ask(service, "/health")[0] == 503)
     assert admin(service, "/admin/hold", {"hold": True})[0] == 200
     restored = service.folder / "console-ext.restored.db"
     assert restore(service.releases, service.backups, "--to", str(restored)).returncode == 0

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import tarfile
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -21,10 +19,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from checks.catalogue import Catalogue, load, notebook, resolve
+from checks.catalogue import Catalogue
 from checks.model import Result, Status, StepClass
-from checks.run import context
-from checks.run import notebook as run_notebook
 from checks.sandbox import mase_site
 from checks.sandbox.kit import Database, HttpError, IssueTracker, Job, running
 from checks.sandbox.mase import Mase
@@ -33,6 +29,7 @@ from checks.sandbox.mase_features import MODERN, Features
 from checks.sandbox.mase_plugin import BAD_RELEASE, GOOD_RELEASE, Plugin, PluginMissing, release_in
 from checks.sandbox.mase_support import SupportDesk
 from tests.golden import cases
+from tests.sandbox.walks import OPERATED, walk
 
 ROOT = Path(__file__).parents[2]
 VISITS = 36
@@ -60,16 +57,6 @@ class Quiet(Mase):
                 done.result()
 
 
-@pytest.fixture(scope="module")
-def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Catalogue:
-    """MASE's part of the catalogue."""
-    root = tmp_path_factory.mktemp("site")
-    for part in ("docs/systems/mase", "notebooks/mase"):
-        shutil.copytree(ROOT / part, root / part, ignore=shutil.ignore_patterns("*.ipynb"))
-    (root / "mkdocs.yml").write_text("site_name: Test\nplugins:\n  - proofbook: {environment: sandbox}\n", encoding="utf-8")
-    return load(root)
-
-
 @pytest.fixture
 def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Quiet]:
     """The stand-in, serving in this process; pages take 20 ms instead of 110, and slow ones 40."""
@@ -88,43 +75,10 @@ Execute = Callable[..., dict[str, list[Result]]]
 def execute(catalogue: Catalogue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Execute:
     """Executes a runbook's cells in this process: those of read steps, or all; the results by metric."""
 
-    def run(
-        name: str, variables: Mapping[str, str], *, operator: bool = False, parameters: Mapping[str, Any] | None = None
-    ) -> dict[str, list[Result]]:
-        runbook = catalogue.runbooks[f"mase/{name}"]
-        system = catalogue.systems["mase"]
-        defaults = {one.name: one.default for one in runbook.parameters.values() if one.default is not None}
-        told = context.Context("01TEST", runbook.slug, system, "sandbox", {**defaults, **(parameters or {})})
-        path = tmp_path / f"context-{os.urandom(4).hex()}.json"
-        context.write(told, path)
-        monkeypatch.setenv(context.VARIABLE, str(path))
-        for key in system.environments["sandbox"].settings:
-            monkeypatch.delenv(key.upper(), raising=False)
-        for key, value in variables.items():
-            monkeypatch.setenv(key, value)
-        for key, value in resolve(system, "sandbox", variables).values.items():
-            monkeypatch.setenv(key.upper(), value)
-        results: dict[str, list[Result]] = defaultdict(list)
-        monkeypatch.setattr(run_notebook, "_emit", lambda result, _: results[result.metric].append(result))
-        book = notebook.read(runbook)
-        names: dict[str, Any] = {}
-        for step in notebook.steps(book):
-            if step.step_class is StepClass.MANUAL or (step.step_class is not StepClass.READ and not operator):
-                continue
-            for position in step.cells:
-                _execute(book.cells[position], names)
-        return results
+    def run(name: str, variables: Mapping[str, str], **more: Any) -> dict[str, list[Result]]:
+        return walk(catalogue, f"mase/{name}", variables, tmp_path, monkeypatch, **{"classes": {StepClass.READ}, **more})
 
     return run
-
-
-def _execute(cell: Any, names: dict[str, Any]) -> None:
-    if cell.cell_type != "code":
-        return
-    if cell.source.startswith("%%bash"):
-        subprocess.run(["bash", "-euo", "pipefail", "-c", cell.source.partition("\n")[2]], check=True, timeout=30)
-    else:
-        exec(compile(cell.source, "cell", "exec"), names)  # noqa: S102 - a runbook's own cell
 
 
 def send(service: Quiet, method: str, path: str, body: object = None, token: str | None = None) -> httpx.Response:
@@ -181,7 +135,7 @@ def test_a_rollback_really_rolls_back(service: Quiet, execute: Execute) -> None:
     service.break_and_visit("js-errors")
     assert service.plugin.version() == BAD_RELEASE
 
-    results = execute("rollback", service.variables(), operator=True, parameters={"reason": "P1: German users"})
+    results = execute("rollback", service.variables(), classes=OPERATED, parameters={"reason": "P1: German users"})
 
     assert service.plugin.version() == GOOD_RELEASE
     assert not (service.plugin.folder / "includes" / "engine-next.php").exists()
@@ -201,7 +155,7 @@ def test_a_rollback_really_rolls_back(service: Quiet, execute: Execute) -> None:
 def test_an_undone_restore_brings_the_former_folder_back(service: Quiet, execute: Execute) -> None:
     """The undo that the restoring step states puts the replaced folder where it was."""
     service.break_and_visit("js-errors", visits=1)
-    execute("rollback", service.variables(), operator=True)
+    execute("rollback", service.variables(), classes=OPERATED)
     (kept,) = service.backups.glob("before-rollback-*")
     text = (ROOT / "notebooks/mase/rollback.md").read_text(encoding="utf-8")
     undo = next(line for line in text.replace("\n", " ").split("`") if line.startswith('mv "$PLUGINS/mase" "$KEPT/restored"'))
@@ -228,7 +182,7 @@ def test_a_hotfix_reaches_users_through_staging_with_its_feature_off(service: Qu
     service.source.work()
     assert service.plugin.version() == BAD_RELEASE
 
-    results = execute("hotfix", service.variables(), operator=True)
+    results = execute("hotfix", service.variables(), classes=OPERATED)
 
     assert service.plugin.version() == service.source.staging.plugin.version() == GOOD_RELEASE
     assert {"name": MODERN[0], "enabled": False, "rollout": 0} in service.features.as_json()["features"]
@@ -245,7 +199,7 @@ def test_a_hotfix_that_fails_its_tests_is_never_built(service: Quiet, execute: E
     service.source.repository.git("push", "--quiet", "origin", "main:hotfix")
 
     with pytest.raises(SystemExit, match=r"ci/tests\.py failed"):
-        execute("hotfix", service.variables(), operator=True)
+        execute("hotfix", service.variables(), classes=OPERATED)
 
     assert not list(service.source.staging.plugin.folder.parent.parent.glob("mase-before-*"))
     results = execute("rollout-report", service.variables())
@@ -261,9 +215,9 @@ def test_one_feature_is_taken_and_given_back_while_the_others_stay(service: Quie
     service.break_and_visit(visits=1)
     before = {one["name"]: one for one in service.features.as_json()["features"]}
 
-    execute("disable-feature", service.variables(), operator=True, parameters={"feature": MODERN[1]})
+    execute("disable-feature", service.variables(), classes=OPERATED, parameters={"feature": MODERN[1]})
     off = {one["name"]: one for one in service.features.as_json()["features"]}
-    execute("re-enable", service.variables(), operator=True, parameters={"feature": MODERN[1], "percentage": 30})
+    execute("re-enable", service.variables(), classes=OPERATED, parameters={"feature": MODERN[1], "percentage": 30})
     on = {one["name"]: one for one in service.features.as_json()["features"]}
 
     assert off == {**before, MODERN[1]: {"name": MODERN[1], "enabled": False, "rollout": 0}}
