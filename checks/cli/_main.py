@@ -26,19 +26,39 @@ app = typer.Typer(
     rich_markup_mode=None,  # rich would double the time that --help takes
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("publish")(publish.publish)
-app.command("run")(run.run)
-app.command("operate")(operate.operate)
-app.command("check")(check.check)
-app.command("status")(status.status)
-app.command("serve")(serve.serve)
-app.command("lint")(lint.lint)
+app.command("publish", short_help="Run every runbook, build the site, swap it in.")(publish.publish)
+app.command("run", short_help="Execute runbooks and journal what they find.")(run.run)
+app.command("operate", short_help="Walk a runbook step by step, asked and journaled.")(operate.operate)
+app.command("check", short_help="Measure and judge now, and journal nothing.")(check.check)
+app.command("status", short_help="Say what the journal knows: what needs someone first.")(status.status)
+app.command("serve", short_help="Serve the published site to this machine.")(serve.serve)
+app.command("lint", short_help="Say what is wrong with what you wrote, and how to mend it.")(lint.lint)
 app.add_typer(checklist.app, name="checklist")
 app.add_typer(incident.app, name="incident")
-app.add_typer(new.app, name="new")
+app.add_typer(new.app, name="new", short_help="Begin a site, a system, a runbook or an incident.")
 app.add_typer(schedule.app, name="schedule")
 app.add_typer(journal.app, name="journal")
-app.add_typer(sandbox.app, name="sandbox")
+app.add_typer(sandbox.app, name="sandbox", short_help="Small real services that stand in for the systems.")
+
+
+_IN_A_LIST = 62
+"""How many letters of what a command does stand beside its name on 80 columns."""
+
+
+def _briefly(said: str) -> str | None:
+    """The beginning of a sentence that is too long for a list of commands, cut where it pauses; ``None`` where it need not be."""
+    if len(said) <= _IN_A_LIST:
+        return None
+    for pause in ("; ", ": ", ", "):
+        begun = said[:_IN_A_LIST].rpartition(pause)[0]
+        if begun.count(" ") > 2:
+            return f"{begun}."
+    return None
+
+
+for _group in (app, checklist.app, incident.app, new.app, schedule.app, journal.app, sandbox.app):
+    for _command in _group.registered_commands:
+        _command.short_help = _command.short_help or _briefly((_command.callback.__doc__ or "").partition("\n")[0])
 
 
 def _print_version(wanted: bool) -> None:

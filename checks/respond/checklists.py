@@ -162,7 +162,7 @@ class _Proven:
             found = self._metrics.get(item.slug)
             if found is None:
                 raise DataError(f"there is no metric `{item.slug}`", where=f"{item.page}:{item.line}")
-            return found.label == Status.OK.value, f"{found.label}: {found.reason}"
+            return found.label == Status.OK.value, f"{found.label}: {found.reason.removeprefix('stale, ')}"
         book, run = self._books.get(item.slug), self._runs.get(item.slug)
         if book is None:
             raise DataError(f"there is no runbook `{item.slug}`", where=f"{item.page}:{item.line}")
