@@ -125,7 +125,8 @@ def strip(facts: Facts, system: str) -> Strip:
         spans.append(Span(label, at * _A_DAY, _LEVEL.get(label, 9), count * _A_DAY - 2, said))
         at += count
     sums = Counter(labels)
-    said = f"{sums['critical']} critical, {sums['unknown']} unknown, {sums['warning']} with warnings, {sums['none']} not measured"
+    words_of = {"critical": "critical", "unknown": "unknown", "warning": "with warnings", "ok": "ok", "none": "not measured"}
+    said = ", ".join(f"{sums[label]} {word}" for label, word in words_of.items() if sums[label])
     return Strip(tuple(spans), f"{DAYS_SHOWN} days: {said}")
 
 

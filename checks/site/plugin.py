@@ -128,7 +128,7 @@ class ProofbookPlugin(BasePlugin[ProofbookConfig]):  # type: ignore[no-untyped-c
     def on_page_content(self, html: str, *, page: Page, **_: Any) -> str:
         """Make a card of each step of a generated page, take out of every page what would act, and name its system."""
         content = prose.titled(prose.inert(skeleton.wrap_steps(html) if page.file.generated_by else html))
-        return prose.headed(content, page) if "of_system" in page.meta else content
+        return prose.begins(prose.headed(content, page) if "of_system" in page.meta else content, page)
 
     @event_priority(-100)  # when no other plugin will move a page any more
     def on_nav(self, nav: Navigation, *, config: MkDocsConfig, files: Files) -> Navigation:
@@ -146,8 +146,8 @@ class ProofbookPlugin(BasePlugin[ProofbookConfig]):  # type: ignore[no-untyped-c
         prose.name(page)
         page.meta.pop("of_system", None)
         top, system, *rest = f"{page.file.src_uri}//".split("/")
-        if top == "systems" and system in self.catalogue.systems and rest[0] != "index.md":
-            prose.belongs(page, self.catalogue.systems[system].title)
+        if top == "systems" and system in self.catalogue.systems:
+            prose.belongs(page, self.catalogue.systems[system].title, first=rest[0] == "index.md")
         return prose.seen(markdown)
 
     @event_priority(-100)  # after macros have been run

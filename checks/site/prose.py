@@ -6,12 +6,13 @@ Authors are trusted with words, tables, pictures and layout. A page that they pa
 from __future__ import annotations
 
 import re
-from collections.abc import MutableMapping
+from collections.abc import Iterable, MutableMapping
 from html import unescape
 from typing import TYPE_CHECKING, Any
 
 import nh3
 from mkdocs.structure.files import InclusionLevel
+from mkdocs.structure.toc import AnchorLink, TableOfContents
 
 from checks.site.words import letters
 
@@ -110,19 +111,25 @@ def name(page: Page) -> None:
 
 
 _HEADING = re.compile(r'(<h1\b[^>]*>.*?)(<a class="headerlink"|</h1>)', re.DOTALL)
+_PLAIN_HEADING = re.compile("<h1>")
+_TOP = "top"
 _GROUP = re.compile(
     r'(<h([23])\b[^>]*>(?P<said>[^<]*)(?:<a class="headerlink"[^>]*>[^<]*</a>)?</h\2>\s*)'
     r'(<div data-live="metrics:[^/"]+/(?P<group>[^"]*)"></div>)'
 )
 
 
-def belongs(page: Page, system: str) -> None:
+def belongs(page: Page, system: str, *, first: bool = False) -> None:
     """Note of which system a page is, by its title as somebody typed it, so that its title in the browser names the system, too.
 
-    What the navigation calls a page stays: where that is taken from the page's own title, the title stays as well.
+    What the navigation calls a page stays: where that is taken from the page's own title, the title stays as well. The first
+    page of a system is named as the system is.
     """
     meta: MutableMapping[str, Any] = page.meta
     said = letters(system, quote=False).replace("{", "&#123;")
+    if first:
+        meta.setdefault("title", said)
+        return
     named_by_navigation = "title" in vars(page)
     meta["heading"] = page.title
     meta["of_system"] = said
@@ -136,6 +143,22 @@ def headed(html: str, page: Page) -> str:
     if "<h1" not in html:
         return f"<h1>{page.meta['heading']}{of}</h1>\n{html}"
     return _HEADING.sub(lambda found: f"{found[1]}{of}{found[2]}", html, count=1)
+
+
+def begins(html: str, page: Page) -> str:
+    """The content of a page whose heading the theme knows: who skips the navigation comes to it, not to its first section."""
+    first = next(iter(page.toc), None)
+    found = _PLAIN_HEADING.search(html)
+    if found is None or (first is not None and first.level == 1):
+        return html
+    page.toc = TableOfContents([_top(page.toc)])
+    return f'{html[: found.start()]}<h1 id="{_TOP}">{html[found.end() :]}'
+
+
+def _top(sections: Iterable[AnchorLink]) -> AnchorLink:
+    top = AnchorLink("", _TOP, 1)
+    top.children = list(sections)
+    return top
 
 
 def titled(html: str) -> str:

@@ -95,6 +95,7 @@ def test_a_page_takes_the_next_publication(browser: Browser, site: Site, served:
         page = reader.page
         page.locator(".pb-metric summary").nth(1).dispatch_event("click")
         page.locator(".pb-metrics a", has_text="Latency").first.focus()
+        assert page.locator(".pb-voice[role=status]").text_content() == ""
         site.publish(12.4)
         wait(page, "document.body.innerText.includes('12.4 %')")
         assert page.evaluate("window.opened") is True
@@ -102,6 +103,8 @@ def test_a_page_takes_the_next_publication(browser: Browser, site: Site, served:
         assert page.locator(".pb-metrics .pb-critical").count() > 0
         assert page.locator(".pb-metric details").nth(1).get_attribute("open") is not None
         assert page.evaluate("document.activeElement.textContent") == "Latency"
+        # Who listens hears that the answer has changed, and nothing else.
+        assert page.locator(".pb-voice[role=status]").text_content() == "Corner shop: Critical"
         assert reader.complaints == []
 
 

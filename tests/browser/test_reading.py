@@ -25,12 +25,15 @@ ARCHIVE = f"systems/shop/reports/quarterly-{datetime.now(UTC).year - 1}.html"
 PAGES = [
     "index.html",
     "calendar.html",
+    "coverage.html",
     "incidents/index.html",
     f"incidents/{NAME}.html",
     "reports/weekly.html",
     "systems/shop/index.html",
     "systems/shop/after.html",
+    "systems/shop/all/metrics-1.html",
     "systems/shop/checklist.html",
+    "systems/shop/coverage.html",
     "systems/shop/faq.html",
     "systems/shop/report.html",
     ARCHIVE,
@@ -83,8 +86,9 @@ def reading(browser: Browser, *, width: int = 1440, scheme: Scheme = "light", sc
 
 
 def evidence_of(site: Path) -> str:
-    """The address of a page of evidence."""
-    return f"evidence/{min((site / 'evidence').iterdir()).name}"
+    """The address of a page of evidence; of one that shows a picture, where there is any."""
+    pages = sorted((site / "evidence").glob("*.html"))
+    return f"evidence/{max(pages, key=lambda page: '<img' in page.read_text(encoding='utf-8')).name}"
 
 
 def published_at(site: Path) -> datetime:
@@ -256,6 +260,7 @@ def test_a_page_left_open_turns_stale(browser: Browser, well: Path) -> None:
         assert reader.page.locator(".pb-systems td:last-child").inner_text() == "32 min ago"
         reader.page.clock.fast_forward(timedelta(minutes=30).seconds * 1000)
         assert reader.page.locator("h1").inner_text() == "This answer is stale"
+        assert reader.page.locator(".pb-voice").text_content() == "This answer is stale"
         assert reader.page.locator(".pb-systems .pb-status").inner_text() == "Stale"
         assert reader.page.locator(".pb-systems .pb-status use").get_attribute("href") == "#pb-stale"
 

@@ -115,7 +115,7 @@ def test_a_day_is_the_worst_of_its_results(catalogue: Catalogue, journal: Journa
         ("critical", "168", "4", "Mon 11 Nov: critical"),
         ("ok", "174", "4", "Tue 12 Nov: ok"),
     ]
-    assert "1 critical, 0 unknown, 0 with warnings, 28 not measured" in filled
+    assert "30 days: 1 critical, 1 ok, 28 not measured" in filled
 
 
 def test_home_says_when_the_scheduler_last_lived(catalogue: Catalogue, journal: Journal, now: datetime) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, InclusionLevel
 from mkdocs.structure.pages import Page
+from mkdocs.structure.toc import AnchorLink, TableOfContents
 
 from checks.site import prose
 
@@ -42,6 +43,10 @@ def test_a_title_that_the_navigation_takes_from_the_page_stays(tmp_path: Path) -
         prose.belongs(one, "Corner shop")
     assert (listed.title, hidden.title) == ("A", "A of Corner shop")
     assert "<h1>A <span" in prose.headed("<p>Text</p>", hidden)
+    first = page(tmp_path / "c", "Now")
+    first.meta = {}
+    prose.belongs(first, "Corner shop", first=True)
+    assert (first.title, first.meta) == ("Now", {"title": "Corner shop"})
 
 
 def test_a_table_does_not_repeat_its_heading() -> None:
@@ -49,3 +54,13 @@ def test_a_table_does_not_repeat_its_heading() -> None:
     for heading in ("<h2>Loaves &amp; rolls</h2>\n", '<h3 id="l">Loaves &amp; rolls<a class="headerlink" href="#l">¶</a></h3>'):
         assert prose.titled(heading + TABLE) == f'{heading}<div class="pb-titled">{TABLE}</div>'
     assert prose.titled(f"<h2>Bread</h2>\n{TABLE}") == f"<h2>Bread</h2>\n{TABLE}"
+
+
+def test_who_skips_the_navigation_comes_to_the_heading(tmp_path: Path) -> None:
+    """Past the navigation stands the page's heading, with what is wrong below it; the list of sections stays as it was."""
+    one = page(tmp_path, "Now")
+    one.toc = TableOfContents([AnchorLink("Systems", "systems", 2)])
+    assert prose.begins("<div><h1>Well</h1></div><h1>x</h1>", one) == '<div><h1 id="top">Well</h1></div><h1>x</h1>'
+    (top,) = one.toc
+    assert (top.level, top.url, [item.title for item in top.children]) == (1, "#top", ["Systems"])
+    assert prose.begins("<h1>Well</h1>", one) == "<h1>Well</h1>"

@@ -44,6 +44,21 @@
     element.dispatchEvent(new CustomEvent("proofbook:stale", { bubbles: true }))
   }
 
+  /* Who listens is told when the answer of the page changes, once and in its own words; figures and ages change in silence. */
+  const answer = () => document.querySelector(".pb-answer-text, article .pb-status .pb-word")?.textContent || ""
+  let told = answer()
+  const voice = document.createElement("div")
+  voice.className = "pb-hidden pb-voice"
+  voice.setAttribute("role", "status")
+  document.body.append(voice)
+
+  function tell() {
+    const now = answer()
+    if (now === told) return
+    told = now
+    write(voice, document.querySelector(".pb-answer-text") ? now : `${document.querySelector("h1")?.firstChild.textContent.trim()}: ${now}`)
+  }
+
   function tick() {
     const now = Date.now()
     for (const element of document.querySelectorAll("[data-fresh-for]:not(.pb-turned)")) {
@@ -67,13 +82,15 @@
       }
       write(said, left < 0 ? `, ${short(-left)} late` : `, ${short(left)} left`)
     }
+    tell()
   }
 
   /* What the theme leaves without a name, or out of the keyboard's reach. */
   function reach() {
     for (const dialog of document.querySelectorAll("[role=dialog]:not([aria-label])")) dialog.setAttribute("aria-label", "Search")
     for (const wrap of document.querySelectorAll(".md-typeset__scrollwrap:not([tabindex])")) wrap.tabIndex = 0
-    document.querySelectorAll(".md-code__nav").forEach((nav, index) => nav.setAttribute("aria-label", `Code ${index + 1}`))
+    // A button at a block of code is no part of the site to navigate to.
+    for (const nav of document.querySelectorAll(".md-code__nav:not([role])")) nav.setAttribute("role", "none")
   }
 
   /* What was built into this page, before the theme's scripts decorate it: its live elements, and the text around them. */
