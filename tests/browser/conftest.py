@@ -7,21 +7,31 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
+from unittest import mock
 
 import pytest
 
+from checks.catalogue import load
 from checks.journal import open_journal
 from checks.respond import archive
+from checks.site import tables
 from checks.site.history import RUNS_ON_A_PAGE
 from checks.site.publish import publish
 from checks.site.server import server
 from tests.shared import built_project, shared
-from tests.site.history import morning_cells, record
+from tests.site.history import drawn, morning_cells, png, record
 from tests.site.people import told, with_people
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
+REQUIREMENTS = """\
+system: shop
+rows:
+  shop.morning: {kind: task, proof: measured, asks: The shop is looked at before it opens.}
+  shop.errors: {kind: threshold, proof: measured, asks: Errors are rare.}
+  shop.roof: {kind: task, proof: measured, asks: The roof is dry., gap: Nobody can reach it.}
+"""
 SWITCHES = [
     "--no-sandbox",
     "--disable-gpu",
@@ -85,7 +95,9 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _publish_everything(root: Path) -> None:
     now = datetime.now(UTC)
-    loaded = with_people(root)
+    with_people(root)
+    (root / "docs/systems/shop/requirements.yml").write_text(REQUIREMENTS, encoding="utf-8")
+    loaded = load(root)
     loaded.settings.state.mkdir()
     hostile = "<script>document.title='taken'</script>\x1b[31m{{ 7*7 }}\u202e"
     with open_journal(loaded.settings.journal) as journal:
@@ -93,12 +105,15 @@ def _publish_everything(root: Path) -> None:
             values: dict[str, float | str] = {"error-rate": 0.2 + days, "latency": 90.0 + days, "backup-age": 4.0}
             record(loaded, journal, now - timedelta(days=days), values, run_id=f"01A{days}")
         values = {"error-rate": 12.4, "latency": f"no answer: {hostile}", "backup-age": 4.0}
-        record(loaded, journal, now - timedelta(minutes=2), values, run_id="01B", cells=morning_cells(said=hostile))
+        cells = morning_cells(said=hostile)
+        cells[2]["outputs"].append(drawn(png(640, 240), alt="Errors by hour"))
+        record(loaded, journal, now - timedelta(minutes=2), values, run_id="01B", cells=cells)
         for number in range(RUNS_ON_A_PAGE):
             record(loaded, journal, now - timedelta(days=50, hours=number), {}, run_id=f"01C{number}", runbook="shop/clear-cache")
         told(loaded, journal, now)
         archive.freeze(loaded, journal, "staging", now)
-        publish(loaded, journal, root / "public", now)
+        with mock.patch.object(tables, "IN_A_TABLE", 2):
+            publish(loaded, journal, root / "public", now)
 
 
 @pytest.fixture(scope="session")

@@ -98,6 +98,31 @@ def test_junit_is_read_as_it_is_meant(written: Path) -> None:
     assert cases["backup-age"] == []
 
 
+COUNTS = {"tests", "failures", "errors"}
+JUNIT = {
+    "testsuites": ({"name", "time", *COUNTS}, set(), {"testsuite"}),
+    "testsuite": ({"name", "time", "timestamp", *COUNTS}, {"name", *COUNTS}, {"properties", "testcase"}),
+    "properties": (set(), set(), {"property"}),
+    "property": ({"name", "value"}, {"name", "value"}, set()),
+    "testcase": ({"name", "classname", "time"}, {"name"}, {"failure", "error", "system-out"}),
+    "failure": ({"type", "message"}, set(), set()),
+    "error": ({"type", "message"}, set(), set()),
+    "system-out": (set(), set(), set()),
+}
+"""Of each element, as Jenkins' schema has it (junit-10.xsd): attributes that it may have and must have, and what is in it."""
+
+
+def test_junit_keeps_to_its_schema(written: Path) -> None:
+    """No element has an attribute or a child that the schema does not know, or lacks one that it asks for."""
+    seen = set()
+    for element in ET.parse(written / "junit.xml").iter():  # noqa: S314 - written by us a moment ago
+        may, must, inside = JUNIT[element.tag]
+        assert must <= element.attrib.keys() <= may
+        assert {child.tag for child in element} <= inside
+        seen.add(element.tag)
+    assert seen >= {"testsuites", "testcase", "failure", "error"}
+
+
 def test_the_feed_tells_changes_and_failed_runs(written: Path) -> None:
     """Each change of status and each failed run is an entry of its own, the newest first, with its time and a link."""
     feed = ET.fromstring((written / "feed.xml").read_text())  # noqa: S314 - written by us a moment ago
