@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from checks.model import Unmeasured
 from checks.probes._steps import note
+from checks.probes._support import Measuring, within
 
 _BLOCK = 1 << 18
 _LINE_CAP = 10_000_000
@@ -176,6 +178,23 @@ def read_log(path: Path, budget: Budget, since: float, reader: Callable[[], R]) 
         with suppress(LogMoved):
             return _read(path, budget, since, reader())
     return _read(path, budget, since, reader())
+
+
+def read_in_time(
+    path: Path, seconds: float, budget: Budget, since: float, reader: Callable[[], R], telling: Measuring
+) -> R | Unmeasured:
+    """Read a log as `read_log` does, but wait no longer than some seconds; why not, where it cannot be read."""
+    try:
+        # The budget ends what reads; the thread ends the wait for a disk that does not answer.
+        return within(seconds + 1, lambda: read_log(path, budget, since, reader))
+    except TimeoutError:
+        return telling.late(seconds)
+    except FileNotFoundError as error:
+        return telling.failed(f"the log {error.filename or path} does not exist")
+    except OSError as error:
+        return telling.failed(f"the log {path} cannot be read: {error.strerror or error}")
+    except LogUnreadable as error:
+        return telling.failed(f"the log {path} cannot be read: {error}")
 
 
 def _read(path: Path, budget: Budget, since: float, reader: R) -> R:

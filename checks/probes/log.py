@@ -15,10 +15,10 @@ from checks.catalogue.environment import Settled
 from checks.judge import format_value
 from checks.judge.pattern import compile_pattern
 from checks.model import Observation, Unmeasured
-from checks.probes._log_files import Budget, LogUnreadable, read_log
+from checks.probes._log_files import Budget, LogUnreadable, read_in_time
 from checks.probes._log_lines import Line, Lines, Order, template
 from checks.probes._steps import note
-from checks.probes._support import Measuring, clipped, statistic, within
+from checks.probes._support import Measuring, clipped, statistic
 
 if TYPE_CHECKING:
     from checks.catalogue.probe_kinds import LogProbe
@@ -70,19 +70,11 @@ def probe(declaration: LogProbe, settled: Settled, unit: str, now: datetime) -> 
     window = declaration.window.total_seconds()
     measuring = Measuring(now, f"{path}, last {format_value(window, 's')}", settled)
     seconds = declaration.timeout.total_seconds()
-    try:
-        budget = Budget(_BYTES, time.monotonic() + seconds)
-        start = (now - declaration.window).timestamp()
-        # The budget ends what reads; the thread ends the wait for a disk that does not answer.
-        reader = within(seconds + 1, lambda: read_log(path, budget, start, lambda: _Reader(declaration, now)))
-    except TimeoutError:
-        return measuring.late(seconds)
-    except FileNotFoundError as error:
-        return measuring.failed(f"the log {error.filename or path} does not exist")
-    except OSError as error:
-        return measuring.failed(f"the log {path} cannot be read: {error.strerror or error}")
-    except LogUnreadable as error:
-        return measuring.failed(f"the log {path} cannot be read: {error}")
+    budget = Budget(_BYTES, time.monotonic() + seconds)
+    start = (now - declaration.window).timestamp()
+    reader = read_in_time(path, seconds, budget, start, lambda: _Reader(declaration, now), measuring)
+    if isinstance(reader, Unmeasured):
+        return reader
     seen = reader.seen
     note(f"{format_value(_BYTES - budget.left, 'B')} read, {seen.stamped:,} lines with a time")
     note(f"{seen.whole:,} lines lie in the window, {seen.counted:,} of them count")

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 from checks.catalogue.environment import Settled
 from checks.judge import format_value
 from checks.model import Observation, Unmeasured
-from checks.probes._log_files import Budget, LogUnreadable, read_log
+from checks.probes._log_files import Budget, LogUnreadable, read_in_time
 from checks.probes._log_lines import Line, Lines, Order
 from checks.probes._steps import note
-from checks.probes._support import Measuring, clipped, within
+from checks.probes._support import Measuring, clipped
 
 if TYPE_CHECKING:
     from checks.catalogue.probe_kinds import RetentionProbe
@@ -42,18 +42,10 @@ def probe(declaration: RetentionProbe, settled: Settled, unit: str, now: datetim
     path = Path(settled.fill(declaration.path))
     measuring = Measuring(now, f"{path} and its rotated files: {declaration.measure} {declaration.level or ''}".rstrip(), settled)
     seconds = declaration.timeout.total_seconds()
-    try:
-        budget = Budget(_BYTES, time.monotonic() + seconds)
-        # The budget ends what reads; the thread ends the wait for a disk that does not answer.
-        reader = within(seconds + 1, lambda: read_log(path, budget, float("-inf"), lambda: _Reader(declaration, now)))
-    except TimeoutError:
-        return measuring.late(seconds)
-    except FileNotFoundError as error:
-        return measuring.failed(f"the log {error.filename or path} does not exist")
-    except OSError as error:
-        return measuring.failed(f"the log {path} cannot be read: {error.strerror or error}")
-    except LogUnreadable as error:
-        return measuring.failed(f"the log {path} cannot be read: {error}")
+    budget = Budget(_BYTES, time.monotonic() + seconds)
+    reader = read_in_time(path, seconds, budget, float("-inf"), lambda: _Reader(declaration, now), measuring)
+    if isinstance(reader, Unmeasured):
+        return reader
     note(f"{format_value(_BYTES - budget.left, 'B')} read, {reader.count:,} lines with a time")
     for name, kept in sorted(reader.levels.items()):
         note(f"{name or 'without a level'}: from {kept.oldest:%Y-%m-%d %H:%M} to {kept.newest:%Y-%m-%d %H:%M} UTC")

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,32 +14,22 @@ from typer.testing import CliRunner
 from checks.catalogue import Catalogue, load
 from checks.cli import incident as incident_command
 from checks.errors import DataError
-from checks.journal import Journal, open_journal
+from checks.journal import Journal
 from checks.journal.formats import inert
 from checks.respond.drafts import TEMPLATE, draft, letters
 from tests.site.history import record
-from tests.site.people import NAME, told, with_people
+from tests.site.people import NAME, told
 from tests.threats.hostile import texts
 
 NOW = datetime(2024, 11, 12, 10, 42, 10, tzinfo=UTC)
 
 
-@pytest.fixture
-def catalogue(tmp_path: Path) -> Catalogue:
-    """The shop with an incident that is acknowledged."""
-    loaded = with_people(tmp_path / "project")
-    loaded.settings.state.mkdir()
-    return loaded
-
-
-@pytest.fixture
-def journal(catalogue: Catalogue) -> Iterator[Journal]:
-    """What happened around it: errors rose, people spoke."""
-    with open_journal(catalogue.settings.journal) as opened:
-        record(catalogue, opened, NOW - timedelta(hours=2), {"error-rate": 0.4}, run_id="01OLD")
-        record(catalogue, opened, NOW - timedelta(minutes=70), {"error-rate": 12.4, "latency": "no answer"}, run_id="01BAD")
-        told(catalogue, opened, NOW)
-        yield opened
+@pytest.fixture(autouse=True)
+def happened(catalogue: Catalogue, journal: Journal) -> None:
+    """Errors rose, people spoke."""
+    record(catalogue, journal, NOW - timedelta(hours=2), {"error-rate": 0.4}, run_id="01OLD")
+    record(catalogue, journal, NOW - timedelta(minutes=70), {"error-rate": 12.4, "latency": "no answer"}, run_id="01BAD")
+    told(catalogue, journal, NOW)
 
 
 def test_a_draft_says_what_the_journal_knows(catalogue: Catalogue, journal: Journal) -> None:

@@ -1,37 +1,21 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
 from checks.catalogue import Catalogue, load
 from checks.errors import DataError, Refused
-from checks.journal import Journal, open_journal
+from checks.journal import Journal
 from checks.journal.duties import SIGN_REFUSED, SIGNED, SignOff
 from checks.model import IncidentStatus
 from checks.respond import checklists, incidents
 from tests.respond.terminal import Terminal
 from tests.site.history import record
-from tests.site.people import NAME, with_people
+from tests.site.people import NAME
 
 NOW = datetime(2024, 11, 12, 10, 42, 10, tzinfo=UTC)
-
-
-@pytest.fixture
-def catalogue(tmp_path: Path) -> Catalogue:
-    """The shop with what people answer for."""
-    loaded = with_people(tmp_path / "project")
-    loaded.settings.state.mkdir()
-    return loaded
-
-
-@pytest.fixture
-def journal(catalogue: Catalogue) -> Iterator[Journal]:
-    """Its journal, empty."""
-    with open_journal(catalogue.settings.journal) as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from typing import Any
 
 from checks.catalogue import Catalogue, load
 from checks.model import Trigger
-from checks.run.ends import Outcome
+from checks.run.ends import Outcome, Prepared
 from checks.run.execution import execute, prepare
 from checks.run.record import made_with
 
@@ -69,6 +69,12 @@ class Project:
         """The project as it is on disk now."""
         return load(self.root)
 
+    def prepared(self, *slugs: str, catalogue: Catalogue | None = None, **how: Any) -> list[Prepared]:
+        """Runs of these runbooks that are yet to be executed."""
+        catalogue = catalogue or self.catalogue
+        usual = {"environment": "test", "variables": self.variables, "parameters": {}, "trigger": Trigger.COMMAND, "now": now()}
+        return [prepare(catalogue.runbooks[slug], catalogue, **{**usual, **how}) for slug in slugs]
+
     def run(
         self,
         body: str,
@@ -81,16 +87,7 @@ class Project:
         slug = self.write(body, front_matter=front_matter)
         catalogue = self.catalogue
         catalogue = replace(catalogue, settings=replace(catalogue.settings, limits=limits or catalogue.settings.limits))
-        prepared = prepare(
-            catalogue.runbooks[slug],
-            catalogue,
-            environment="test",
-            variables=self.variables,
-            parameters=parameters or {},
-            trigger=Trigger.COMMAND,
-            now=now(),
-            actor="the baker",
-        )
+        (prepared,) = self.prepared(slug, catalogue=catalogue, parameters=parameters or {}, actor="the baker")
         prepared = replace(prepared, run=replace(prepared.run, made_with=made_with(prepared)))
         return execute(prepared, clock=now, cancelled=cancelled)
 

@@ -8,12 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from checks.catalogue import load
 from checks.journal import open_journal
-from checks.model import Baseline, BaselineUsed, FixedBaseline, Status, Trigger
+from checks.model import Baseline, BaselineUsed, FixedBaseline, Status
 from checks.run import context
 from checks.run.ends import Prepared
-from checks.run.execution import execute, prepare
+from checks.run.execution import execute
 from checks.run.history import with_history
 from checks.run.many import run_many
 from tests.run.project import SYSTEM, Project, now
@@ -79,19 +78,7 @@ class Ledger:
 def _prepared(project: Project, body: str) -> Prepared:
     project.describe(LOOKING_BACK)
     project.variables["SHOP_OPENED_AT"] = "2026-01-01T00:00:00Z"
-    catalogue = project.catalogue
-    slug = project.write(body)
-    catalogue = load(project.root)
-    return prepare(
-        catalogue.runbooks[slug],
-        catalogue,
-        environment="test",
-        variables=project.variables,
-        parameters={},
-        trigger=Trigger.COMMAND,
-        now=now(),
-        actor="the baker",
-    )
+    return project.prepared(project.write(body), actor="the baker")[0]
 
 
 def test_only_what_limits_need_is_read(project: Project) -> None:

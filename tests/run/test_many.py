@@ -15,9 +15,9 @@ import pytest
 
 from checks.errors import CannotWrite
 from checks.journal import open_journal
-from checks.model import Result, Run, RunState, Status, Trigger
+from checks.model import Result, Run, RunState, Status
 from checks.run.ends import Outcome, Prepared
-from checks.run.execution import failed, prepare
+from checks.run.execution import failed
 from checks.run.many import Watcher, run_many, worst_first
 from tests.run.project import CHECK, Project, now
 
@@ -41,28 +41,12 @@ class Recorder:
         self.threads.add(threading.current_thread().name)
 
 
-def _prepared(project: Project, *slugs: str) -> list[Prepared]:
-    catalogue = project.catalogue
-    return [
-        prepare(
-            catalogue.runbooks[slug],
-            catalogue,
-            environment="test",
-            variables=project.variables,
-            parameters={},
-            trigger=Trigger.COMMAND,
-            now=now(),
-        )
-        for slug in slugs
-    ]
-
-
 @pytest.mark.usefixtures("origin")
 def test_each_run_is_journaled_as_it_begins_and_as_it_ends(project: Project) -> None:
     """The recorder hears a start before and an end after each run, from the caller's thread only."""
     slugs = [project.write(CHECK, "one"), project.write("```python\n1 / 0\n```\n", "two"), project.write(FLOUR, "three")]
     recorder = Recorder()
-    outcomes = run_many(_prepared(project, *slugs), recorder, clock=now, jobs=2)
+    outcomes = run_many(project.prepared(*slugs), recorder, clock=now, jobs=2)
     assert [outcome.run.runbook for outcome in outcomes] == slugs
     assert [outcome.run.state.value for outcome in outcomes] == ["finished", "failed", "finished"]
     for slug, results in zip(slugs, (1, 0, 1), strict=True):
@@ -76,7 +60,7 @@ def test_the_real_journal_holds_what_was_found(project: Project) -> None:
     """Runs, results with their places, and observations are found again in the journal."""
     slug = project.write(CHECK + "\n## Flour\n\n" + FLOUR)
     with open_journal(project.catalogue.settings.journal) as journal:
-        (outcome,) = run_many(_prepared(project, slug), journal, clock=now)
+        (outcome,) = run_many(project.prepared(slug), journal, clock=now)
         assert journal.run(outcome.run.id) == outcome.run
         assert journal.results(outcome.run.id) == list(outcome.results)
         ((_, value),) = journal.observations("shop/flour", "test", outcome.run.started_at)
@@ -88,7 +72,7 @@ def test_runs_share_the_time(project: Project) -> None:
     body = "```python\nimport time\ntime.sleep(3)\n```\n" + CHECK
     slugs = [project.write(body, "one"), project.write(body, "two")]
     began = time.monotonic()
-    outcomes = run_many(_prepared(project, *slugs), Recorder(), clock=now, jobs=2)
+    outcomes = run_many(project.prepared(*slugs), Recorder(), clock=now, jobs=2)
     assert {outcome.run.status for outcome in outcomes} == {Status.OK}
     first, second = (outcome.run for outcome in outcomes)
     assert first.ended_at is not None
@@ -110,7 +94,7 @@ def test_a_deadline_counts_from_the_beginning_of_its_own_run(project: Project, m
 
     monkeypatch.setattr("checks.run.many.execute", execute)
     slugs = [project.write(CHECK, f"b{number}") for number in range(20)]
-    outcomes = run_many(_prepared(project, *slugs), Recorder(), clock=now, jobs=2)
+    outcomes = run_many(project.prepared(*slugs), Recorder(), clock=now, jobs=2)
     assert max(most) == 2
     starts = sorted(outcome.run.started_at for outcome in outcomes)
     assert (starts[-1] - starts[0]).total_seconds() >= 0.8
@@ -129,7 +113,7 @@ def test_a_journal_that_fails_ends_what_is_running(project: Project) -> None:
     began = time.monotonic()
     recorder = Full()
     with pytest.raises(CannotWrite):
-        run_many(_prepared(project, project.write(WAIT, "one"), project.write(WAIT, "two")), recorder, clock=now, jobs=2)
+        run_many(project.prepared(project.write(WAIT, "one"), project.write(WAIT, "two")), recorder, clock=now, jobs=2)
     assert time.monotonic() - began < 20
     assert [(kind, run.state) for kind, run, _ in recorder.told][-1] == ("finish", RunState.CANCELLED)
 
@@ -143,7 +127,7 @@ def test_a_bug_of_ours_is_an_outcome(project: Project, capsys: pytest.CaptureFix
                 raise ZeroDivisionError("ours")
 
     slugs = [project.write(CHECK, "one"), project.write(CHECK, "two")]
-    outcomes = run_many(_prepared(project, *slugs), Recorder(), clock=now, jobs=2, watcher=Broken())
+    outcomes = run_many(project.prepared(*slugs), Recorder(), clock=now, jobs=2, watcher=Broken())
     assert [outcome.run.status.value for outcome in outcomes] == ["unknown", "ok"]
     assert outcomes[0].run.reason == "a bug in Proofbook: ZeroDivisionError: ours"
     assert "ZeroDivisionError: ours" in capsys.readouterr().err
