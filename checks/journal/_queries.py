@@ -9,12 +9,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from checks.journal import _tables as t
-from checks.journal._derived import DAY, TOLD
-from checks.journal._rows import RESULT_COLUMNS, RUN_COLUMNS
+from checks.journal._derived import DAY
+from checks.journal._rows import LATEST_COLUMNS, RESULT_COLUMNS, RUN_COLUMNS
 from checks.model import Status
 
 _END = datetime.max.replace(tzinfo=UTC)
-_OF_LATEST = {*TOLD, "status", "judged_at", "since"}
 
 
 def runs_with_ends() -> sa.Select[Any]:
@@ -117,9 +116,8 @@ def _each(column: sa.Column[Any], which: sa.ColumnElement[bool]) -> sa.CTE:
 
 def latest_results(environment: str) -> sa.Select[Any]:
     """The result of each metric that was judged last, of two at once the one recorded last; and what is known of its past."""
-    kept = (column for column in t.latest.c if column.name in _OF_LATEST)
     return (
-        sa.select(t.series.c.system, t.series.c.metric, *kept)
+        sa.select(*LATEST_COLUMNS)
         .select_from(t.series.join(t.latest, t.latest.c.series == t.series.c.id))
         .where(t.series.c.environment == environment)
     )

@@ -31,7 +31,7 @@ class Questions:
             rows = connection.execute(_queries.latest_results(environment)).all()
             return Snapshot(
                 latest_runs=_latest_runs(connection, environment),
-                latest_results={f"{row.system}/{row.metric}": _rows.to_recorded(row) for row in rows},
+                latest_results=_rows.to_recorded(rows),
                 since={f"{row.system}/{row.metric}": row.since for row in rows},
             )
 
@@ -42,8 +42,7 @@ class Questions:
 
     def latest_results(self, environment: str) -> dict[str, RecordedResult]:
         """The latest result of each metric, by the metric's slug; latest is what was judged last, in whichever run."""
-        rows = self._all(_queries.latest_results(environment))
-        return {f"{row.system}/{row.metric}": _rows.to_recorded(row) for row in rows}
+        return _rows.to_recorded(self._all(_queries.latest_results(environment)))
 
     def status_since(self, environment: str) -> dict[str, datetime]:
         """Since when each metric has had the status of its latest result, by the metric's slug."""
@@ -141,11 +140,7 @@ class Questions:
             system, _, metric = slug.partition("/")
             given = {"environment": environment, "system": system, "metric": metric, "since": since}
             rows = self._all(_queries.stretches_of_one(width), given)
-        found: dict[str, list[Stretch]] = {}
-        for row in rows:
-            one = Stretch(row.at, row.low, row.mean, row.high, row.number, row.unit)
-            found.setdefault(f"{row.system}/{row.metric}", []).append(one)
-        return found
+        return _rows.to_stretches(rows)
 
     def tally(self, slug: str, environment: str, since: datetime) -> Tally:
         """How many judgements of a metric ended in which status, from the day of `since` (UTC) on."""

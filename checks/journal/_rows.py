@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
+from datetime import datetime
 from operator import itemgetter
 from typing import Any
 
@@ -15,7 +16,7 @@ from checks.journal import _seals
 from checks.journal import _tables as t
 from checks.journal._derived import TOLD, Seen
 from checks.journal._walk import Judged
-from checks.journal.facts import Event, RecordedResult
+from checks.journal.facts import Event, RecordedResult, Stretch
 from checks.model import BaselineUsed, Observation, Result, Run, RunState, Status
 
 RUN_COLUMNS = (
@@ -27,7 +28,19 @@ RUN_COLUMNS = (
     t.run_ends.c.evidence,
     t.run_ends.c.redacted,
 )
-RESULT_COLUMNS = (*t.results.c, t.series.c.system, t.series.c.metric)
+_OF_A_RESULT = (
+    *("title", "status", "reason", "judged_at", "measured_at", "value", "unit", "took", "source", "detail", "samples"),
+    *("warning", "critical", "cell", "step", "baseline"),
+)
+_NAMED = (t.series.c.system, t.series.c.metric)
+# Read by their places: to ask a row for each of its columns by name takes longer than to read it from the database.
+RESULT_COLUMNS = (*_NAMED, *(t.results.c[name] for name in _OF_A_RESULT), t.results.c.run_id)
+LATEST_COLUMNS = (
+    *_NAMED,
+    *(t.latest.c[name] for name in _OF_A_RESULT),
+    *(t.latest.c[name] for name in ("run_id", "runbook", "since")),
+)
+_WIDTH = len(_NAMED) + len(_OF_A_RESULT)
 
 
 def start_row(run: Run) -> dict[str, Any]:
@@ -125,31 +138,36 @@ def seen(series: int, result: Result, status: Status | None) -> Seen | None:
     return Seen(series, t.to_micros(o.measured_at), float(o.value) + 0.0, o.unit, status)
 
 
-def to_result(row: sa.Row[Any]) -> Result:
-    """The result as it was given."""
-    seen, baseline = None, json.loads(row.baseline) if isinstance(row.baseline, str) else row.baseline
-    if row.measured_at is not None:
-        value = math.nan if row.value is None else row.value
-        seen = Observation(value, row.unit, row.measured_at, row.took, row.source, row.detail, row.samples)
-    return Result(
-        system=row.system,
-        metric=row.metric,
-        title=row.title,
-        status=row.status,
-        reason=row.reason,
-        judged_at=row.judged_at,
-        observation=seen,
-        warning=row.warning,
-        critical=row.critical,
-        cell=row.cell,
-        step=row.step,
-        baseline=BaselineUsed(**baseline) if baseline else None,
-    )
+def to_result(row: Sequence[Any]) -> Result:
+    """The result as it was given, from a row that begins with `RESULT_COLUMNS` or `LATEST_COLUMNS`."""
+    system, metric, title, status, reason, judged_at, *seen, warning, critical, cell, step, baseline = row[:_WIDTH]
+    if isinstance(baseline, str):
+        baseline = json.loads(baseline)
+    used = BaselineUsed(**baseline) if baseline else None
+    return Result(system, metric, title, status, reason, judged_at, _seen_in(*seen), warning, critical, cell, step, used)
 
 
-def to_recorded(row: sa.Row[Any]) -> RecordedResult:
-    """The result with where it came from."""
-    return RecordedResult(to_result(row), row.run_id or "", row.runbook or "")
+def _seen_in(
+    at: datetime | None, value: float | None, unit: str, took: float, source: str, detail: str, samples: int | None
+) -> Observation | None:
+    return None if at is None else Observation(math.nan if value is None else value, unit, at, took, source, detail, samples)
+
+
+def to_recorded(rows: Iterable[Sequence[Any]]) -> dict[str, RecordedResult]:
+    """By metric: its latest result with where it came from, from rows of `LATEST_COLUMNS`."""
+    found = {}
+    for row in rows:
+        system, metric, *_, run, runbook, _ = row
+        found[f"{system}/{metric}"] = RecordedResult(to_result(row), run or "", runbook or "")
+    return found
+
+
+def to_stretches(rows: Iterable[Sequence[Any]]) -> dict[str, list[Stretch]]:
+    """By metric: what was observed in each stretch of time, in the order of the rows."""
+    found: dict[str, list[Stretch]] = {}
+    for system, metric, unit, at, low, mean, high, number in rows:
+        found.setdefault(f"{system}/{metric}", []).append(Stretch(at, low, mean, high, number, unit))
+    return found
 
 
 def to_event(row: sa.Row[Any]) -> Event:

@@ -116,9 +116,7 @@ class Bulk:
         found: dict[str, list[Stretch]] = {}
         for keys in self._series(metrics):
             query = _queries.stretches(self._environment, since, width).where(t.series.c.id.in_(list(keys)))
-            for row in self._all(query):
-                one = Stretch(row.at, row.low, row.mean, row.high, row.number, row.unit)
-                found.setdefault(f"{row.system}/{row.metric}", []).append(one)
+            found |= _rows.to_stretches(self._all(query))
         return found
 
     def limits_in_force(self, metrics: Sequence[str]) -> dict[str, list[InForce]]:
