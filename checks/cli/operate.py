@@ -38,7 +38,8 @@ def operate(
     """Walk a runbook step by step in one live kernel; every answer is journaled.
 
     Each step is shown and asked for before it runs. A destructive one wants the system's name typed and shows how it is
-    undone. Exit 0 ok, 1 warning, 2 critical, 3 unknown; 77 where nobody sits at a terminal.
+    undone. Exit 0 ok, 1 warning, 2 critical, 3 unknown; 77 where nobody sits at a terminal, 75 where somebody else operates it
+    there already: who, and since when, is told.
 
     Example: `proofbook operate shop/rollback --dry-run`
     """
@@ -78,6 +79,7 @@ def operate(
     with open_journal(place.catalogue.settings.journal) as journal:
         if not sys.stdin.isatty():
             operating.refuse_without_a_person(prepared, journal, datetime.now(UTC))
+        operating.require_free(prepared, journal, datetime.now(UTC))
         say(f"{book.title} ({book.slug}) in {place.environment}, run {prepared.run.id}. Ctrl-C ends it at any time.")
         with ending_cleanly():
             outcome = operating.operate(prepared, terminal, journal, clock=lambda: datetime.now(UTC))

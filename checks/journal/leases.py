@@ -201,6 +201,16 @@ def abandoned(connection: sa.Connection, now: datetime) -> list[Lease]:
     return [lease for lease in found if lease.expires_at <= now or owner.gone(lease.owner)]
 
 
+def under_way(connection: sa.Connection, runbook: str, environment: str) -> list[Run]:
+    """The runs of a runbook that somebody is at work on, the one that began first first."""
+    # From the leases, as above.
+    query = sa.select(*RUN_COLUMNS).select_from(
+        t.leases.join(t.runs, t.runs.c.id == t.leases.c.run_id).outerjoin(t.run_ends, t.run_ends.c.run_id == t.runs.c.id)
+    )
+    rows = connection.execute(query.where(t.runs.c.runbook == runbook, t.runs.c.environment == environment))
+    return [to_run(row) for row in sorted(rows, key=lambda row: (row.started_at, row.id))]
+
+
 def lapse_slots(engine: sa.Engine, now: datetime) -> None:
     """Let slots lapse whose taker is gone."""
     with reading(engine) as connection:

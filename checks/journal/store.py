@@ -126,6 +126,11 @@ class Journal(Questions):
         with reading(self._engine) as connection:
             return leases.abandoned(connection, now)
 
+    def under_way(self, runbook: str, environment: str) -> list[Run]:
+        """The runs of a runbook that somebody is at work on, or was until a moment ago (see `abandoned`); the oldest first."""
+        with reading(self._engine) as connection:
+            return leases.under_way(connection, runbook, environment)
+
     def give_up(self, lease: Lease, lost: Run) -> bool:
         """Note the end of an abandoned run; from then on its worker is refused, and its slot may be taken once more.
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from checks.run.many import Recorder
 
 if TYPE_CHECKING:
+    from checks.model import Run
     from checks.respond.steps import Page
 
 
@@ -50,6 +51,9 @@ class Person(Protocol):
 
 class Diary(Recorder, Protocol):
     """Where runs and events are written; the journal is one."""
+
+    def under_way(self, runbook: str, environment: str) -> list[Run]:
+        """The runs of a runbook that somebody is at work on, the oldest first."""
 
     def record_event(self, kind: str, at: datetime, subject: str, actor: str, detail: Mapping[str, object]) -> None:
         """Note something that happened."""

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from checks.journal import Event, open_journal
+from tests.respond.terminal import Terminal
 from tests.threats.shop import PROOFBOOK, Shop, open_shop
 
 BURN = """\
@@ -94,6 +95,26 @@ def test_53_no_option_stands_for_a_persons_word(shop: Shop, option: str) -> None
     for command in ("run", "operate"):
         assert shop.call(command, "shop/burn", option).code == 64
     assert (shop.root / "shop" / "flour").exists()
+
+
+def test_55_a_second_operator_is_told_who_holds_it(shop: Shop) -> None:
+    """While one person walks a runbook another is refused, told who and since when; when the first is gone it is free."""
+    asked = ("operate", "shop/burn", "--root", str(shop.root))
+    with Terminal(*asked, variables=shop.project.variables) as first:
+        first.expect("Run this step?")
+        with Terminal(*asked, variables=shop.project.variables) as second:
+            second.expect("somebody operates shop/burn in ")
+            second.expect(f"found: {pwd.getpwuid(os.getuid()).pw_name} on ")
+            assert second.end() == 75
+        first.process.kill()
+        first.process.wait()
+    (refused,) = [event for event in _events(shop) if event.kind == "operate-refused"]
+    assert "since" in str(refused.detail["held_by"])
+    with Terminal(*asked, variables=shop.project.variables) as third:
+        third.answer("Run this step?", "stop")
+        third.end()
+    with open_journal(shop.project.catalogue.settings.journal) as journal:
+        assert [run.state.value for run in journal.runs()] == ["cancelled", "lost"]
 
 
 def _signing(shop: Shop, *words: str, terminal: bool = True, **variables: str) -> tuple[int, str]:
