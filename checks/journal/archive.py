@@ -55,19 +55,21 @@ def back_up(engine: sa.Engine, path: Path) -> Backup:
 
     """
     journal = sqlite_file(engine)
-    if (
-        path.is_dir()
-        or (path.exists() and not _is_sqlite(path))
-        or (journal is not None and path.exists() and path.samefile(journal))
-    ):
+    if path.is_dir():
+        raise UsageError("this is a folder", where=str(path), expected="a file in it", example=str(path / "journal.db"))
+    if (path.exists() and not _is_sqlite(path)) or (journal is not None and path.exists() and path.samefile(journal)):
         raise UsageError(
             "this file is no backup, and is not written over", where=str(path), expected="a new name, or an older backup's"
         )
     part = path.with_name(f".{path.name}.part")
-    part.unlink(missing_ok=True)
-    make_file(part)
     try:
-        with _told_of(part):
+        with _told_of(path):
+            part.unlink(missing_ok=True)
+            make_file(part)
+    except CannotWrite as error:
+        raise CannotWrite("the backup cannot be written", where=str(path), found=error.found) from error
+    try:
+        with _told_of(path):
             if journal is not None:
                 with told(engine):
                     _copy_file(journal, part)
@@ -164,8 +166,9 @@ def _require_empty(connection: sa.Connection) -> None:
         if connection.execute(sa.select(sa.literal(1)).select_from(table).limit(1)).first() is not None:
             raise Refused(
                 "this journal has something in it",
-                where=f"the table {table.name}",
+                where=shown(connection.engine.url),
                 expected="an empty one",
+                found=f"rows in the table {table.name}",
                 remedy="point PROOFBOOK_JOURNAL at a new journal, or put this one aside first",
             )
 

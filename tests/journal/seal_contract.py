@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from checks.errors import DataError, Refused, UsageError
+from checks.errors import CannotWrite, DataError, Refused, UsageError
 from checks.journal import Journal, Sample, open_journal
 from checks.journal._engine import writing
 from checks.journal.verify import Noted, Verified
@@ -178,6 +178,10 @@ class SealContract:
             assert other.runs() == []
         with pytest.raises(UsageError, match="not written over"):
             journal.back_up(tmp_path / "notes.txt")
+        with pytest.raises(UsageError, match="folder"):
+            journal.back_up(tmp_path)
+        with pytest.raises(CannotWrite, match=r"/proc/none/new\.db: the backup cannot be written"):
+            journal.back_up(Path("/proc/none/new.db"))
 
     def test_pruning_leaves_what_counts(self, journal: Journal) -> None:
         """Old runs, values and slots go; what is latest, each last status, since when it holds, and every event stay."""
