@@ -106,4 +106,6 @@ def test_paper_holds_what_is_worked_with(browser: Browser, everything: Path, add
         if "checklist" in address:
             line = page.locator("li", has_text="The oven").locator(".pb-tick-why")
             assert "signed ____" in line.evaluate("one => getComputedStyle(one, '::after').content")
+        page.evaluate("dispatchEvent(new Event('beforeprint'))")
+        assert " ago" not in page.locator("article").inner_text()
         assert page.pdf(format="A4").startswith(b"%PDF")

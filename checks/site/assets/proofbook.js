@@ -59,7 +59,19 @@
     write(voice, document.querySelector(".pb-answer-text") ? now : `${document.querySelector("h1")?.firstChild.textContent.trim()}: ${now}`)
   }
 
+  /* On paper nothing grows older: there, exact times stand. */
+  let onPaper = false
+  addEventListener("beforeprint", () => {
+    onPaper = true
+    for (const element of document.querySelectorAll("time.pb-age")) write(element, element.title)
+  })
+  addEventListener("afterprint", () => {
+    onPaper = false
+    tick()
+  })
+
   function tick() {
+    if (onPaper) return
     const now = Date.now()
     for (const element of document.querySelectorAll("[data-fresh-for]:not(.pb-turned)")) {
       const due = Date.parse(element.dataset.measured) + Number(element.dataset.freshFor) * 1000
