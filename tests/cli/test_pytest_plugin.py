@@ -51,6 +51,9 @@ print(10)
 """
 # Each starts a pytest of its own, some two, and these start kernels: on a busy machine that takes its time.
 pytestmark = pytest.mark.timeout(300)
+# Plugins that the tests here need, and a project's pytest needn't have: loading them takes as long as all the rest.
+_STRANGERS = ("anyio", "hypothesispytest", "pytest_httpserver", "time_machine", "timeout", "xdist")
+_ALONE = [part for name in _STRANGERS for part in ("-p", f"no:{name}")]
 Pytest = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -66,9 +69,7 @@ def gate(project: Project) -> Pytest:
 
     def call(*arguments: str, plugin: str = "--proofbook") -> subprocess.CompletedProcess[str]:
         known = {name: value for name, value in os.environ.items() if not name.startswith(("PROOFBOOK_", "PYTEST_"))}
-        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:xdist", *([plugin] if plugin else [])]
-        # Other plugins' modules have been loaded where it is forked from.
-        command += ["-W", "ignore:Module already imported:pytest.PytestAssertRewriteWarning"]
+        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *_ALONE, *([plugin] if plugin else [])]
         return subprocess.run(
             [*command, *arguments, "notebooks/"],
             cwd=project.root,

@@ -24,7 +24,7 @@ class Whole:
     root: Path
     catalogue: Catalogue
 
-    def proofbook(self, *arguments: str, timeout: float = 240) -> subprocess.CompletedProcess[str]:
+    def proofbook(self, *arguments: str, timeout: float = 480) -> subprocess.CompletedProcess[str]:
         """Run the command in the copy."""
         program = Path(sys.executable).with_name("proofbook")
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PROOFBOOK_")}
