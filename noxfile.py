@@ -42,7 +42,7 @@ def tests(session: nox.Session) -> None:
     """Run the tests; those that need a server or a browser that is not here skip, and say so."""
     session.env["UV_COMPILE_BYTECODE"] = "1"
     _install(session, "dev")
-    session.run("pytest", "-n", "4", "--dist", "loadscope", "--no-loadscope-reorder", "--durations", "20", *_rest(session))
+    session.run("pytest", "-n", "5", "--dist", "loadscope", "--no-loadscope-reorder", "--durations", "20", *_rest(session))
 
 
 @nox.session
