@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from checks.errors import CannotWrite
-from checks.run import bounds, context
+from checks.run import _stale, bounds, context
 from checks.run.origin import ORIGIN_VARIABLE as ORIGIN_VARIABLE
 from checks.run.origin import Origin as Origin
 from checks.run.origin import origin as origin
@@ -83,6 +83,7 @@ def room(
     """
     try:
         folder = Path(tempfile.mkdtemp(prefix="proofbook-"))
+        held = _stale.hold(folder)
         for name in ("home", "ipython", "jupyter", "tmp", "work"):
             (folder / name).mkdir(mode=0o700)
         context.write(told, folder / "context.json")
@@ -102,11 +103,12 @@ def room(
             _sweepers[-1].submit(shutil.rmtree, folder, ignore_errors=True)
         else:
             shutil.rmtree(folder, ignore_errors=True)
+        os.close(held)
 
 
 @contextmanager
 def swept_behind() -> Iterator[None]:
-    """Let rooms be taken away behind the runs that end meanwhile; all are gone when this is left.
+    """Let rooms be taken away behind the runs that end meanwhile; all are gone when this is left, and stale ones, too.
 
     A disk may take its time over folders, and no other run needs to wait for that.
     """
@@ -116,6 +118,7 @@ def swept_behind() -> Iterator[None]:
             yield
         finally:
             _sweepers.remove(sweeper)
+            sweeper.submit(_stale.sweep)
 
 
 def manager(home: Room) -> AsyncKernelManager:
