@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
+from unittest import mock
 
 import pytest
 
 from checks.catalogue import load
 from checks.journal import open_journal
+from checks.site import tables
 from checks.site.publish import publish
 from tests.browser.test_reading import Reading, reading
 from tests.shared import built_project
@@ -50,7 +52,8 @@ class Site:
         with open_journal(loaded.settings.journal) as journal:
             values: dict[str, float | str] = {"error-rate": error_rate, "latency": 90.0, "backup-age": 4.0}
             record(loaded, journal, now, values, run_id=f"01{self.runs:03d}")
-            publish(loaded, journal, self.root / "public", now)
+            with mock.patch.object(tables, "IN_A_TABLE", 2):
+                publish(loaded, journal, self.root / "public", now)
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +108,17 @@ def test_a_page_takes_the_next_publication(browser: Browser, site: Site, served:
         assert page.evaluate("document.activeElement.textContent") == "Latency"
         # Who listens hears that the answer has changed, and nothing else.
         assert page.locator(".pb-voice[role=status]").text_content() == "Corner shop: Critical"
+        assert reader.complaints == []
+
+
+def test_a_page_of_all_of_them_follows_too(browser: Browser, site: Site, served: Callable[[Path], str]) -> None:
+    """A page that stands beside the others, with every row of a long table, shows the figures of the next publication, too."""
+    with left_open(browser, served(site.current) + "systems/shop/all/metrics-1.html") as reader:
+        assert reader.page.locator(".pb-metrics .pb-critical").count() == 0
+        site.publish(12.4)
+        wait(reader.page, "document.querySelector('.pb-metrics').innerText.includes('12.4 %')")
+        assert reader.page.evaluate("window.opened") is True
+        assert reader.page.locator(".pb-metrics .pb-critical").count() > 0
         assert reader.complaints == []
 
 
