@@ -148,9 +148,9 @@ def test_a_probe_slower_than_its_cadence_skips(journal: Journal) -> None:
     let(
         Sampler(journal, "sandbox", clock=clock, at_once=1, measuring=measuring),
         [a_task(f"m{n}", every=0.2) for n in range(6)],
-        1.5,
+        3.0,
     )
-    assert sum(asked.values()) <= 12  # one at a time, 0.15 s each
+    assert sum(asked.values()) <= 22  # one at a time, 0.15 s each
     assert set(asked) == {f"m{n}" for n in range(6)}  # and each has its turn
 
 
