@@ -17,6 +17,16 @@ from checks.sandbox.kit_git import Repository
 from checks.sandbox.kit_http import Answer, HttpError, Request
 from checks.sandbox.kit_store import read_json, utc_text, write_json
 
+ADVISORY = {
+    "package": "jinja2",
+    "versions": ["3.1.0", "3.1.1", "3.1.2"],
+    "id": "GHSA-h5c8-rqwp-cp95",
+    "aliases": ["CVE-2024-22195"],
+    "summary": "The xmlattr filter takes keys that hold spaces, so other attributes can be injected.",
+    "fixed_in": ["3.1.3"],
+    "withdrawn": None,
+}
+"""What is really known of a version that faults pin."""
 _RUNS_KEPT = 50
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 
 from checks.sandbox import turbo_octo_robot_app as app
+from checks.sandbox.kit_ci import ADVISORY
 
 REQUIREMENTS = "standalone/requirements.txt"
 REGRESSION_TEST = "tests/test_regression.py"
@@ -22,17 +23,7 @@ def faq(renewed: str) -> str:
 # The package index's own file: the newest release of each package, and the advisories that are known.
 INDEX = {
     "newest": dict(pin.split("==") for pin in PINS),
-    "advisories": [
-        {
-            "package": "jinja2",
-            "versions": ["3.1.0", "3.1.1", "3.1.2"],
-            "id": "GHSA-h5c8-rqwp-cp95",
-            "aliases": ["CVE-2024-22195"],
-            "summary": "The xmlattr filter takes keys that hold spaces, so other attributes can be injected.",
-            "fixed_in": ["3.1.3"],
-            "withdrawn": None,
-        }
-    ],
+    "advisories": [ADVISORY],
 }
 
 WORKFLOWS = {1: ("Tests", "ci/tests.py"), 2: ("Lint", "ci/lint.py")}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from checks.sandbox.kit_ci import ADVISORY
+
 REQUIREMENTS = "backend-api/requirements.txt"
 COMPOSE = "compose.yml"
 REGRESSION_TEST = "backend-api/tests/test_regression.py"
@@ -13,17 +15,7 @@ PINS = ("fastapi==0.115.12", SAFE_PIN, "pyjwt==2.10.1", "redis==5.3.0", "sqlalch
 # The newest release in each package's line, those of the next line, and the advisories that are known.
 INDEX = {
     "releases": {**{name: [version] for name, version in (pin.split("==") for pin in PINS)}, "redis": ["5.3.0", "6.2.0"]},
-    "advisories": [
-        {
-            "package": "jinja2",
-            "versions": ["3.1.0", "3.1.1", "3.1.2"],
-            "id": "GHSA-h5c8-rqwp-cp95",
-            "aliases": ["CVE-2024-22195"],
-            "summary": "The xmlattr filter takes keys that hold spaces, so other attributes can be injected.",
-            "fixed_in": ["3.1.3"],
-            "withdrawn": None,
-        }
-    ],
+    "advisories": [ADVISORY],
 }
 
 _TOKENS = '''"""Tokens that name a user and end."""
