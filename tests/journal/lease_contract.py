@@ -52,6 +52,16 @@ class LeaseContract:
             journal.finish_run(ended(run), [])
             assert other.abandoned(LATER) == []
 
+    def test_who_is_at_work_on_a_runbook_is_known_to_others(self, journal: Journal, url: str) -> None:
+        """Its runs that go on are told, here only and the oldest first; one that has ended is not."""
+        first, second, other = a_run(), a_run(NOW + timedelta(seconds=1)), a_run(runbook="shop/evening")
+        for run in (second, first, other, a_run(environment="production")):
+            journal.start_run(run)
+        with open_journal(url) as another:
+            assert [run.id for run in another.under_way("shop/morning", "sandbox")] == [first.id, second.id]
+            journal.finish_run(ended(first), [])
+            assert [run.id for run in another.under_way("shop/morning", "sandbox")] == [second.id]
+
     def test_a_lease_lasts_as_long_as_it_is_renewed(self, journal: Journal) -> None:
         """A sign of life makes a lease last on, by the clock of whoever gives it."""
         journal.start_run(a_run())
