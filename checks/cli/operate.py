@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import unicodedata
 from collections.abc import Sequence
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from checks.respond.person import Answer
     from checks.respond.steps import Page
 
+_TITLE = re.compile(r"\A\s*#\s+[^\n]*\n?")
+_OWN_NUMBER = re.compile(r"\A(?:step\s+)?\d+\s*[.:)]\s+", re.IGNORECASE)
 _CLASS_STYLES = {"read": "green", "manual": "cyan", "change": "bold yellow", "destructive": "bold white on red"}
 _CLASS_WORDS = {
     "read": "only looks",
@@ -80,7 +83,8 @@ def operate(
         if not sys.stdin.isatty():
             operating.refuse_without_a_person(prepared, journal, datetime.now(UTC))
         operating.require_free(prepared, journal, datetime.now(UTC))
-        say(f"{book.title} ({book.slug}) in {place.environment}, run {prepared.run.id}. Ctrl-C ends it at any time.")
+        say(f"{book.title} ({book.slug}) in {place.environment}")
+        say(f"run {prepared.run.id}; Ctrl-C ends it at any time")
         with ending_cleanly():
             outcome = operating.operate(prepared, terminal, journal, clock=lambda: datetime.now(UTC))
     print_outcomes([outcome])
@@ -96,7 +100,8 @@ class _Terminal:
     def show_step(self, page: Page, *, number: int, count: int) -> None:
         """Show a step: its heading, class, prose and code; drawn on a terminal, as it is written elsewhere."""
         if not self.target.is_terminal:
-            self._print(f"\nStep {number} of {count}: {page.step.title} ({page.step.step_class.value})\n")
+            head = f"Step {number} of {count}: {page.step.title}" if number else "Before the steps"
+            self._print(f"\n{head} ({page.step.step_class.value})\n")
             for kind, text in page.parts:
                 self._print(text if kind == "markdown" else f"```{kind}\n{text.rstrip()}\n```", end="\n\n")
             return
@@ -106,16 +111,17 @@ class _Terminal:
         from rich.text import Text
 
         name = page.step.step_class.value
+        title = _OWN_NUMBER.sub("", page.step.title)
         heading = Text.assemble(
             (f"Step {number} of {count}  " if number else "Before the steps  ", "dim"),
-            (page.step.title, "bold"),
-            "  ",
+            (f"{title}  " if title else "", "bold"),
             (f" {name}: {_CLASS_WORDS[name]} ", _CLASS_STYLES[name]),
         )
         self._print("")
         self._print(heading)
         for kind, text in page.parts:
-            shown = Markdown(text) if kind == "markdown" else Syntax(text.rstrip(), kind, word_wrap=True)
+            # The title is said already, above the first step.
+            shown = Markdown(_TITLE.sub("", text)) if kind == "markdown" else Syntax(text.rstrip(), kind, word_wrap=True)
             self._print(Padding(shown, (0, 2)))
         if name == "destructive" and page.undo:
             self._print(Text("How to undo it:", "bold"))
