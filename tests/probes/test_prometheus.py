@@ -19,7 +19,7 @@ _NOW = NOW.timestamp()
 
 def asked(**options: Any) -> dict[str, Any]:
     """A declared prometheus probe."""
-    return {"kind": "prometheus", "url": "{server}", "query": "load", "timeout": "2s", **options}
+    return {"kind": "prometheus", "url": "{server}", "query": "load", "timeout": "10s", **options}
 
 
 def matrix(*values: tuple[float, str]) -> dict[str, Any]:
