@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 STYLES = {"critical": "bold red", "unknown": "bold magenta", "warning": "yellow", "ok": "green"}
 _REFRESHES_A_SECOND = 8
 _NARROW = 60
+# A terminal shows a key such as Ctrl-C where its cursor stands; at the end of a full line that would begin another one.
+_SPARE = 3
 
 
 class Lines(Watcher):
@@ -126,6 +128,7 @@ class Display(Lines):
         now = time.monotonic()
         narrow = self._target.width < _NARROW
         rows = Table.grid(padding=(0, 1), expand=True)
+        rows.width = max(1, self._target.width - _SPARE)
         rows.add_column(width=1)
         rows.add_column(no_wrap=True, overflow="ellipsis", ratio=2)
         if not narrow:
@@ -141,6 +144,7 @@ class Display(Lines):
             )
             known = len(self._left) == self.total - self.done
         foot = Table.grid(padding=(0, 1), expand=True)
+        foot.width = rows.width
         foot.add_column(no_wrap=True, overflow="ellipsis", ratio=1 if narrow else None)
         if not narrow:
             foot.add_column(ratio=1)
