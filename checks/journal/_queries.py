@@ -214,12 +214,14 @@ def _one() -> tuple[sa.ColumnElement[bool], ...]:
 
 
 def _since(column: sa.Column[Any], kind: sa.types.TypeEngine[Any], end: object) -> tuple[sa.ColumnElement[bool], ...]:
-    """From ``since`` on, to the end of all time.
+    """From ``since`` on, to the end of all time, said so that PostgreSQL keeps the plan it has made.
 
-    Without an end, PostgreSQL takes a plan that fits any beginning for one that reads a third of the history; so the longer
-    that is, the more it prefers to plan the question anew each time, which takes longer than answering it.
+    Where it knew the beginning, it would compare what it expects of it with a plan that fits any; the longer the history, the
+    more it prefers to plan the question anew each time, which takes longer than answering it. Where it knew of no end, it would
+    expect a third of the history.
     """
-    return column >= sa.bindparam("since", type_=kind), column <= sa.bindparam("end", end, type_=kind)
+    since = sa.select(sa.bindparam("since", type_=kind)).scalar_subquery()
+    return column >= since, column <= sa.bindparam("end", end, type_=kind)
 
 
 def _named(environment: str, system: str, metric: str) -> tuple[sa.ColumnElement[bool], ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -11,12 +12,13 @@ import sqlalchemy as sa
 
 from checks.errors import DataError, ServiceAway
 from checks.journal import Journal, JournalMissing, _migrate, open_journal, spool
+from checks.journal import _tables as t
 from tests.journal import claimants
 from tests.journal.contract import JournalContract
 from tests.journal.crash_contract import CrashContract
 from tests.journal.derived_contract import DerivedContract
 from tests.journal.lease_contract import LeaseContract
-from tests.journal.samples import a_result, a_run, ended, keep
+from tests.journal.samples import NOW, a_result, a_run, ended, keep
 from tests.journal.seal_contract import SealContract
 from tests.services.conftest import Postgresql
 
@@ -138,6 +140,31 @@ def test_a_server_that_goes_away_in_the_middle_of_a_run_loses_nothing(
     assert journal.results(run.id) == [a_result()]
     assert [event.kind for event in journal.events()] == ["run-ended"]
     assert spool.waiting(tmp_path) == []
+
+
+_LONG = (
+    "INSERT INTO series_days SELECT 1, 20514 - n, 1, 0, 0, 0 FROM generate_series(0, 20000) AS n ON CONFLICT DO NOTHING",
+    "INSERT INTO stretches SELECT 1, 600000000, t, 'ms', 1, 1, 1, 1, t FROM series, LATERAL"
+    " (SELECT :now - n * 600000000::bigint AS t FROM generate_series(1, 20000) AS n) AS minutes",
+)
+
+
+def test_a_question_of_one_metric_is_planned_once_however_long_its_history(journal: Journal) -> None:
+    """Asked often, the database keeps its plan: to plan anew each time would cost more than to answer."""
+    keep(journal, a_result())
+    with journal._engine.begin() as connection:
+        for statement in _LONG:
+            connection.execute(sa.text(statement.replace(":now", str(t.to_micros(NOW)))))
+        connection.execute(sa.text("ANALYZE"))
+    for _ in range(25):
+        assert journal.tally("shop/error-rate", "sandbox", NOW - timedelta(days=30)).total == 31
+        (found,) = journal.stretches("sandbox", NOW - timedelta(days=1), timedelta(minutes=10), slug="shop/error-rate").values()
+        assert len(found) == 145  # that of the one result among them
+    plans = "SELECT generic_plans, custom_plans FROM pg_prepared_statements WHERE statement LIKE '%series.metric%'"
+    with journal._engine.connect() as connection:
+        kept = [tuple(row) for row in connection.execute(sa.text(plans))]
+    assert len(kept) == 2
+    assert all(generic > custom for generic, custom in kept), kept
 
 
 def test_a_password_is_never_shown() -> None:
