@@ -15,7 +15,7 @@ from typing import TypeVar
 from checks.catalogue import _front_matter
 from checks.catalogue._kept import Kept, Mended
 from checks.catalogue.settings import Settings, read_settings
-from checks.errors import CatalogueErrors, DataError, Place
+from checks.errors import CatalogueErrors, DataError, Place, UsageError
 from checks.lifetimes import Lifetimes
 from checks.model import ChecklistItem, Incident, Metric, Runbook, System
 
@@ -64,6 +64,17 @@ class Catalogue:
         if environment not in self._lifetimes:
             self._lifetimes[environment] = Lifetimes(self.runbooks.values(), environment)
         return self._lifetimes[environment]
+
+    def require_inhabited(self, environment: str) -> None:
+        """Refuse an environment in which no system lives: after a slip of the pen nothing would ever be due, and all seem well.
+
+        Raises:
+            UsageError: there are systems, and none of them lives there.
+
+        """
+        if self.systems and not self.systems_in(environment):
+            known = sorted({name for system in self.systems.values() for name in system.environments})
+            raise UsageError("no system lives in this environment", where=environment, expected="one of " + ", ".join(known))
 
     def system(self, name: str) -> System:
         """The system of this name.

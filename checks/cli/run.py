@@ -104,6 +104,7 @@ def run(
         # Something will be executed for sure; what kernels need can be loaded while this process looks at the catalogue.
         kernels.warm_up(())
     place = workspace(root, environment)
+    place.catalogue.require_inhabited(place.environment)
     # Whatever is wrong with what was asked is said before there is a journal.
     prepared = [] if due else _named(place, runbooks or [], system, parameters or [], datetime.now(UTC))
     if not (due or prepared):

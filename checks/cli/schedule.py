@@ -50,6 +50,7 @@ def run(
         signal.signal(number, lambda *_: stop.set())
     look = Lookout(root_of(root), environment, variables)
     place = look()
+    place.catalogue.require_inhabited(place.environment)
     with open_journal(place.catalogue.settings.journal) as journal:
         at_once = jobs or os.cpu_count() or 1
         kernels.stand_by(1)
@@ -83,6 +84,7 @@ def sample(environment: EnvironmentOption = None, root: RootOption = None) -> No
     from checks.schedule.sampling import tasks_of
 
     place, now = workspace(root, environment), datetime.now(UTC)
+    place.catalogue.require_inhabited(place.environment)
     with open_journal(place.catalogue.settings.journal) as journal:
         signs = [sign for sign in journal.signs(place.environment) if sign.role == SCHEDULER and sign.until > now]
         if signs and not owner.gone(signs[0].owner):
@@ -111,6 +113,7 @@ def next_(environment: EnvironmentOption = None, root: RootOption = None) -> Non
     from checks.cli._tables import print_table
 
     loaded, now = catalogue.load(root_of(root)), datetime.now(UTC)
+    loaded.require_inhabited(environment or loaded.settings.environment)
     claimed, signs = _known(loaded, environment or loaded.settings.environment)
     say(_at_work(signs, now))
     rows = _rows(loaded, claimed, environment or loaded.settings.environment, now)
