@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from tests.listening import unused_port
+from tests.shared import built_project
 from tests.site.project import small_project
 
 pytestmark = pytest.mark.slow
@@ -23,9 +24,15 @@ SURROUNDINGS = {key: value for key, value in os.environ.items() if not key.start
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Path:
+def new(tmp_path: Path) -> Path:
     """The small project, whose shop nobody can reach."""
     return small_project(tmp_path / "project")
+
+
+@pytest.fixture
+def project(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same after MkDocs has built its pages once."""
+    return built_project(tmp_path / "project", tmp_path_factory).root
 
 
 def proofbook(*arguments: str, root: Path) -> subprocess.CompletedProcess[str]:
@@ -43,16 +50,16 @@ def serving(project: Path) -> Iterator[subprocess.Popen[str]]:
         process.kill()
 
 
-def test_publishing_runs_first_and_shows_what_is_not_known(project: Path) -> None:
+def test_publishing_runs_first_and_shows_what_is_not_known(new: Path) -> None:
     """All runbooks are run, what could not be measured is published as unknown, and publishing has succeeded."""
-    done = proofbook("publish", root=project)
+    done = proofbook("publish", root=new)
     assert done.returncode == 0, done.stderr
     assert re.search(r"^unknown +Corner shop +1 / 3 ", done.stdout, re.MULTILINE), done.stdout
-    assert done.stdout.splitlines()[-1] == str(project / "public/current/index.html")
-    page = (project / "public/current/systems/shop/index.html").read_text()
+    assert done.stdout.splitlines()[-1] == str(new / "public/current/index.html")
+    page = (new / "public/current/systems/shop/index.html").read_text()
     assert "SHOP_URL is not set" in page
     assert "running 2 runbooks in staging" in done.stderr
-    again = proofbook("publish", "--fresh-enough", root=project)
+    again = proofbook("publish", "--fresh-enough", root=new)
     assert again.returncode == 0, again.stderr
     assert "running 2 runbooks in staging, 0 are fresh enough" in again.stderr  # what is unknown is measured again
 
@@ -66,15 +73,15 @@ def test_no_run_shows_what_the_journal_holds(project: Path) -> None:
     assert not (project / "public").exists()
 
 
-def test_a_broken_catalogue_is_refused_before_anything_runs(project: Path) -> None:
+def test_a_broken_catalogue_is_refused_before_anything_runs(new: Path) -> None:
     """Broken YAML exits 65 with file, line and column, and nothing is run or published."""
-    broken = project / "docs/systems/shop/system.yml"
+    broken = new / "docs/systems/shop/system.yml"
     broken.write_text(broken.read_text().replace('unit: "%"', 'unit: "%'))
-    done = proofbook("publish", root=project)
+    done = proofbook("publish", root=new)
     assert done.returncode == 65
     assert re.search(r"docs/systems/shop/system\.yml:\d+:\d+", done.stderr)
-    assert not (project / "public").exists()
-    assert not (project / ".proofbook").exists()
+    assert not (new / "public").exists()
+    assert not (new / ".proofbook").exists()
 
 
 def test_the_address_it_prints_is_served(serving: subprocess.Popen[str]) -> None:
