@@ -19,7 +19,9 @@ _OF_JUPYTER = frozenset(
 ) | {"full-width", "injected-parameters", "margin", "parameters", "raises-exception", "scroll-output", "skip-execution"}
 _OWN = "x-"
 _KEYS = frozenset(("tags", "name", "title", "jupyter", "slideshow", "editable", "deletable", "collapsed", "scrolled", "hidden"))
-_OF_JUPYTEXT = frozenset(("cell_marker", "lines_to_end_of_cell_marker", "lines_to_next_cell", "magic_args", "region_name"))
+_OF_JUPYTEXT = frozenset(
+    ("active", "cell_marker", "lines_to_end_of_cell_marker", "lines_to_next_cell", "magic_args", "region_name")
+)
 _UNREADABLE = "incorrectly_encoded_metadata"
 
 
