@@ -7,30 +7,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import trustme
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from checks.model import Observation, Unmeasured
+from tests.certificates import self_signed
 from tests.listening import unused_port
 from tests.probes import conftest
 from tests.services import servers
 
 pytestmark = pytest.mark.service
 NOW = datetime.now(UTC)
-
-
-def self_signed(host: str) -> bytes:
-    """A key and a certificate that vouches for itself."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, host)])
-    certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), 7, NOW - timedelta(days=1), NOW + timedelta(days=90))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    pem, plain = serialization.Encoding.PEM, serialization.NoEncryption()
-    return key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain) + certificate.public_bytes(pem)
 
 
 @pytest.fixture(scope="module")

@@ -16,10 +16,8 @@ from typing import Any
 
 import pytest
 import trustme
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
+from tests.certificates import self_signed
 from tests.listening import Listening
 from tests.threats.shop import open_shop
 
@@ -65,16 +63,8 @@ class Encrypted(Listening):
 
 
 def _self_signed(folder: Path) -> Callable[[ssl.SSLContext], object]:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
-    certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), 7, NOW - DAY, NOW + 90 * DAY)
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    pem, plain = serialization.Encoding.PEM, serialization.NoEncryption()
     path = folder / "self-signed.pem"
-    path.write_bytes(key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain) + certificate.public_bytes(pem))
+    path.write_bytes(self_signed("localhost"))
     return lambda context: context.load_cert_chain(path)
 
 
