@@ -76,19 +76,19 @@ def counted(environment: str) -> sa.Select[Any]:
     )
 
 
-def run_marks(environment: str, runbook: str, after: tuple[datetime, str] | None) -> sa.Select[Any]:
-    """The runs of a runbook that started after another one, the earliest first; all of them where none is named."""
-    mine = (t.runs.c.environment == environment) & (t.runs.c.runbook == runbook)
+def run_marks(environment: str, *runbooks: str, after: tuple[datetime, str] | None = None) -> sa.Select[Any]:
+    """The runs of some runbooks that started after another one, the earliest first; all of them where none is named."""
+    mine = (t.runs.c.environment == environment) & t.runs.c.runbook.in_(runbooks)
     if after is not None:
         at, id_ = after
         mine &= (t.runs.c.started_at > at) | ((t.runs.c.started_at == at) & (t.runs.c.id > id_))
         # By itself, the database would look at every run of the runbook for the sake of the second half.
         mine &= t.runs.c.started_at >= at
     return (
-        sa.select(t.runs.c.id, t.runs.c.started_at, t.run_ends.c.state, t.run_ends.c.evidence)
+        sa.select(t.runs.c.runbook, t.runs.c.id, t.runs.c.started_at, t.run_ends.c.state, t.run_ends.c.evidence)
         .select_from(t.runs.outerjoin(t.run_ends, t.run_ends.c.run_id == t.runs.c.id))
         .where(mine)
-        .order_by(t.runs.c.started_at, t.runs.c.id)
+        .order_by(t.runs.c.runbook, t.runs.c.started_at, t.runs.c.id)
     )
 
 

@@ -57,13 +57,15 @@ class Bulk:
             after: by a runbook's slug, the run after which they are asked for, as when it started and its id; or ``None``.
 
         """
-        found = {}
+        found: dict[str, list[RunMark]] = {runbook: [] for runbook in after}
+        asked = [_queries.run_marks(self._environment, runbook, after=last) for runbook, last in after.items() if last]
+        of_all = _portions([runbook for runbook, last in after.items() if last is None])
+        asked += [_queries.run_marks(self._environment, *some) for some in of_all]
         with reading(self._engine) as connection:
-            for runbook, last in after.items():
-                rows = connection.execute(_queries.run_marks(self._environment, runbook, last))
-                found[runbook] = [
-                    RunMark(row.id, row.started_at, row.state.value if row.state else "", row.evidence or "") for row in rows
-                ]
+            for query in asked:
+                for row in connection.execute(query):
+                    mark = RunMark(row.id, row.started_at, row.state.value if row.state else "", row.evidence or "")
+                    found[row.runbook].append(mark)
         return found
 
     def latest_runs(self, runbooks: Sequence[str], limit: int) -> dict[str, list[Run]]:

@@ -114,20 +114,27 @@ class Archive:
 
     folder: Path
     _read: dict[str, Evidence | None] = field(default_factory=dict)
+    _held: dict[str, bool] = field(default_factory=dict)
 
     def path(self, digest: str) -> Path:
         """Where the evidence of a digest lies."""
-        return Path(f"{self.folder}/{digest[:2]}/{digest}.ipynb")
+        return Path(self._at(digest))
 
     def holds(self, digest: str) -> bool:
-        """Whether the evidence is there."""
-        return digest.isalnum() and self.path(digest).is_file()
+        """Whether the evidence is there; what was seen once is not looked at again, so that pages say the same."""
+        held = self._held.get(digest)
+        if held is None:
+            held = self._held[digest] = digest.isalnum() and os.path.isfile(self._at(digest))  # noqa: PTH113 - there are thousands
+        return held
+
+    def _at(self, digest: str) -> str:
+        # There are thousands, and making a path of each takes longer than looking at it.
+        return f"{self.folder}/{digest[:2]}/{digest}.ipynb"
 
     def stamp(self, digest: str) -> str:
         """What tells that the file is as it was; empty where there is none."""
         try:
-            # There are thousands, and making a path of each takes longer than looking at it.
-            seen = os.stat(f"{self.folder}/{digest[:2]}/{digest}.ipynb") if digest.isalnum() else None  # noqa: PTH116
+            seen = os.stat(self._at(digest)) if digest.isalnum() else None  # noqa: PTH116 - there are thousands
         except OSError:
             return ""
         return f"{seen.st_size} {seen.st_mtime_ns}" if seen else ""

@@ -102,9 +102,9 @@ def _plot(facts: Facts, metric: Metric, span: PlotSpan) -> Plot:
     drawn.append(_exact(facts, metric, seen, across))
     count = sum(one.count for one in seen)
     said = f"lowest {_said(lowest, metric)}, highest {_said(highest, metric)}, measured {count:,} time{'' if count == 1 else 's'}"
-    drawing = Markup(
-        '<svg class="pb-plot" viewBox="0 0 {:g} {:g}" preserveAspectRatio="none" role="img" aria-label="{}">{}</svg>'
-    ).format(_WIDTH, _HEIGHT, f"{words.harmless(metric.title)}, {span.title.lower()}: {said}", Markup().join(drawn))
+    told = escape(f"{words.harmless(metric.title)}, {span.title.lower()}: {said}")
+    frame = f'viewBox="0 0 {_WIDTH:g} {_HEIGHT:g}" preserveAspectRatio="none" role="img" aria-label="{told}"'
+    drawing = Markup(f'<svg class="pb-plot" {frame}>{"".join(drawn)}</svg>')  # noqa: S704 - escaped above
     named = tuple(dict.fromkeys((line.status, line.text) for line in lines))
     return Plot(
         span, drawing, _said(high, metric), _said(low, metric), start, start + span.length / 2, end, said, named, happened
