@@ -23,6 +23,7 @@ from checks.errors import DataError
 from checks.site import live, sources
 from checks.site.complaint import complaint
 from checks.site.linking import link
+from checks.site.staying import staying
 
 if TYPE_CHECKING:
     from checks.catalogue import Catalogue
@@ -269,6 +270,7 @@ def _addresses(site: Path) -> list[str]:
     return sorted(name if below == "." else f"{below}/{name}" for below, names in found for name in names)
 
 
+@staying()
 def _open(folder: Path) -> Skeleton | None:
     try:
         index = json.loads((folder / _INDEX).read_text(encoding="utf-8"))

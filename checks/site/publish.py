@@ -17,6 +17,7 @@ from checks.errors import CannotWrite
 from checks.site import kept, manifest, sitemap
 from checks.site.facts import Publication, Reader, gather
 from checks.site.shelf import Shelf
+from checks.site.staying import staying
 from checks.site.writing import Before, Writer
 
 if TYPE_CHECKING:
@@ -69,12 +70,14 @@ def publish(catalogue: Catalogue, journal: Reader, to: Path, now: datetime, *, e
     shelf = Shelf(to)
     try:
         with shelf.only_publisher(), kept.skeleton(catalogue) as skeleton:
-            before = _before(shelf)
+            with staying():
+                before = _before(shelf)
             with shelf.building() as (number, aside):
                 shelf.reuse(aside)
                 about = Publication(number, _commit(catalogue.root))
-                facts = gather(catalogue, journal, environment or catalogue.settings.environment, now, about)
-                writer = Writer(aside, facts, before)
+                with staying():
+                    facts = gather(catalogue, journal, environment or catalogue.settings.environment, now, about)
+                    writer = Writer(aside, facts, before)
                 made = writer.write(skeleton)
                 writer.keep_assets(_others(shelf))
                 writer.clear()

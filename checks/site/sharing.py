@@ -46,13 +46,26 @@ def shared(
 
     """
     processes = 1 if alone or threading.active_count() > 1 else min(_processors(), len(items) // _EACH)
-    if processes < 2:
-        meanwhile()
-        return _done(items, do, first)
+    # What is not looked at by the collector is not copied, and what was read before stays anyway.
+    gc.freeze()
+    try:
+        if processes < 2:
+            meanwhile()
+            return _done(items, do, first)
+        return _shared(items, do, first, meanwhile, processes)
+    finally:
+        gc.unfreeze()
+
+
+def _shared(
+    items: Sequence[_T],
+    do: Callable[[_T], Any],
+    first: Callable[[Sequence[_T]], object],
+    meanwhile: Callable[[], object],
+    processes: int,
+) -> list[Any]:
     size = -(-len(items) // (processes * _PARTS))
     parts = [items[begin : begin + size] for begin in range(0, len(items), size)]
-    # What is not looked at by the collector is not copied.
-    gc.freeze()
     numbers = _numbers(len(parts))
     helpers = [_helper(numbers, parts, do, first) for _ in range(processes - 1)]
     try:
@@ -64,7 +77,6 @@ def shared(
         for number in set(range(len(parts))) - found.keys():
             found[number] = _done(parts[number], do, first)
     finally:
-        gc.unfreeze()
         os.close(numbers)
         for process, told in helpers:
             told.close()

@@ -21,6 +21,7 @@ from checks.site.kept import Stamp
 from checks.site.linking import link
 from checks.site.manifest import Manifest, Written
 from checks.site.sharing import shared
+from checks.site.staying import staying
 from checks.site.watch import Tokens, watched, written
 
 if TYPE_CHECKING:
@@ -125,6 +126,15 @@ class Writer:
 
     def write(self, skeleton: Skeleton) -> Counted:
         """Write everything that readers see: the pages of a skeleton with their live elements filled, and what stands beside."""
+        with staying():
+            filled, anew = self._chosen(skeleton)
+        self._make_all(anew, self._beside)
+        further, remade = self._further()
+        proofs = len(self.manifest.proofs)
+        return Counted(filled + further, proofs, len(anew) + remade + self._proven)
+
+    def _chosen(self, skeleton: Skeleton) -> tuple[int, list[_Page]]:
+        """How many pages have figures, and which of them must be made anew; all other files are linked."""
         anew: list[_Page] = []
         filled = 0
         for address, file in skeleton.files.items():
@@ -135,10 +145,7 @@ class Writer:
             if not self._reuse(address, file.digest):
                 anew.append(_Page(address, file.digest, partial(_filled, skeleton, address, file), file.spots))
         self.manifest.assets = sorted(address for address in skeleton.files if address.startswith(f"{own_files.FOLDER}/"))
-        self._make_all(anew, self._beside)
-        further, remade = self._further()
-        proofs = len(self.manifest.proofs)
-        return Counted(filled + further, proofs, len(anew) + remade + self._proven)
+        return filled, anew
 
     def _beside(self) -> None:
         self._proven = self._evidence()
