@@ -147,6 +147,7 @@ def content_security_policy(page: str) -> str:
         "script-src": " ".join(["'self'", *sorted(hashes)]),
         # Scripts may style elements through their properties; no style stands in a page, nor comes from elsewhere.
         "style-src": "'self'",
+        # The theme's style sheet draws its icons from such addresses; no page holds one.
         "img-src": "'self' data:",
         "object-src": "'none'",
         "base-uri": "'none'",
