@@ -14,6 +14,7 @@ import pytest
 
 from checks.journal import open_journal
 from checks.run.evidence import path_of
+from tests.run.project import SYSTEM
 from tests.threats.shop import FINE, Ended, Shop, open_shop
 
 pytestmark = pytest.mark.slow
@@ -203,6 +204,43 @@ def test_09_a_failure_that_is_not_the_last_word_is_seen(bad: Bad, name: str, why
 def test_10_a_runbook_that_checked_nothing_is_unknown(bad: Bad) -> None:
     """A run to the end without a single check is unknown and says so."""
     assert "no check judged anything" in bad.reason("silent")
+
+
+SKIPPED = """\
+  outdated:
+    title: Outdated packages
+    unit: packages
+    probe: {kind: packages, measure: outdated, environment: "{folder}/venv", index: "{index}"}
+    critical: any
+  licences:
+    title: Packages of another licence
+    unit: packages
+    probe: {kind: packages, measure: licences, environment: "{folder}/none", allow: [MIT]}
+    critical: any
+  findings:
+    title: Findings in the code
+    unit: findings
+    probe: {kind: packages, measure: findings, project: "{folder}/none"}
+    critical: any
+"""
+
+
+def test_11_a_tool_that_looked_at_nothing_found_nothing_and_proves_nothing(tmp_path: Path) -> None:
+    """Pip passes over what it cannot look up, and a scan of nothing finds nothing: each is unknown, and says why."""
+    shop = open_shop(tmp_path / "site")
+    settings = '    folder: "${SHOP_FOLDER}"\n'
+    shop.project.describe(SYSTEM.replace(settings, settings + '    index: "http://127.0.0.1:9/simple"\n', 1) + SKIPPED)
+    packages = shop.root / "shop" / "venv" / "lib" / "python3.11" / "site-packages"
+    (packages / "alpha-1.0.dist-info").mkdir(parents=True)
+    (packages / "alpha-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: alpha\nVersion: 1.0\n")
+    (shop.root / "shop" / "none" / "lib" / "python3.11" / "site-packages").mkdir(parents=True)
+    shop.project.write(_python("from checks import check\nfor name in ('outdated', 'licences', 'findings'): check(name)"))
+    ended, runs = shop.run("shop/morning")
+    found = {result["metric"]: (result["status"], result["reason"]) for result in runs["morning"]["results"]}
+    assert (ended.code, runs["morning"]["status"], {status for status, _ in found.values()}) == (3, "unknown", {"unknown"})
+    assert "1 of 1 packages could not be looked up" in found["outdated"][1]
+    assert "there is no package in" in found["licences"][1]
+    assert "there is no Python code in" in found["findings"][1]
 
 
 def test_12_output_that_is_no_text_harms_nothing(bad: Bad) -> None:
