@@ -60,6 +60,18 @@ _UNREACHED = """() => [...document.querySelectorAll('a[href], summary, button, i
     })
     .map(one => one.outerHTML.slice(0, 200))"""
 """What the keyboard does not come to, or where it is not seen to be."""
+_SPOKEN = r"""() => {
+    const said = one => (one.getAttribute('aria-label') || one.textContent).replace(/[\s→]+/g, ' ').trim()
+    const useless = /^(|ok|warning|critical|unknown|stale|here|more|[0-9a-f]{8}|just now|\d+ (s|min|h|d) ago|[\d: ]+UTC)$/i
+    const links = [...document.querySelectorAll(':is(article, .pb-plain main) a[href]')].filter(one => useless.test(said(one)))
+    const tables = [...document.querySelectorAll('main table:not([role])')].filter(one => !one.querySelector('th'))
+    const twice = [...document.querySelectorAll('.pb-status')].filter(one => /\b(\w+)\b[^\w]+\1\b/i.test(said(one)))
+    const skip = document.querySelector('.md-skip')
+    const lost = skip && !document.querySelector(`h1${skip.hash}`) ? [skip] : []
+    return [...links, ...tables, ...twice, ...lost].map(one => one.outerHTML.slice(0, 200))
+}"""
+"""What says nothing to who listens: links without a name of their own, tables without heads, a status that is said twice, a way
+past the navigation that does not end at the page's heading."""
 _VIOLATIONS = "axe.run({resultTypes: ['violations']}).then(found => found.violations)"
 
 
@@ -108,6 +120,7 @@ class Sight:
     background: str
     violations: list[Any]
     unreached: list[str]
+    spoken: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +148,7 @@ def _settled(page: Page, scheme: Scheme, address: str) -> str:
 def _visit(browser: Browser, base: str, addresses: list[str], windows: list[tuple[int, Scheme]], axe: str = "") -> Visit:
     """Open each page in the first window, then make it the others: loading it again for each would show nothing else."""
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-    sights, unreached = [], list[str]()
+    sights, unreached, spoken = [], list[str](), list[str]()
     with reading(browser, width=windows[0][0], scheme=windows[0][1]) as reader:
         page = reader.page
         for address in addresses:
@@ -147,6 +160,7 @@ def _visit(browser: Browser, base: str, addresses: list[str], windows: list[tupl
                     page.goto(base + address)
                     page.wait_for_load_state("networkidle")
                     page.evaluate(axe)
+                    spoken = page.evaluate(_SPOKEN)
                     # From now on, what has the focus is shown to have it, as to whoever uses the keyboard.
                     page.keyboard.press("Tab")
                     unreached = page.evaluate(_UNREACHED)
@@ -158,7 +172,7 @@ def _visit(browser: Browser, base: str, addresses: list[str], windows: list[tupl
                     page.screenshot(path=SCREENSHOTS / f"{name}-{width}-{scheme}.png", full_page=True)
                 wider = page.evaluate("document.documentElement.scrollWidth - innerWidth")
                 found = page.evaluate(_VIOLATIONS) if axe else []
-                sights.append(Sight(address, width, scheme, wider, page.title(), background, found, unreached))
+                sights.append(Sight(address, width, scheme, wider, page.title(), background, found, unreached, spoken))
     # The page of what is not found says so, too.
     return Visit(base, sights, [said for said in reader.complaints if "404" not in said], reader.asked)
 
@@ -210,6 +224,11 @@ def test_the_keyboard_comes_to_everything(request: pytest.FixtureRequest, way: s
     """On every type of page each link, fold, button and scrolling part takes the focus, and is seen to have it."""
     visit: Visit = request.getfixturevalue(way)
     assert {sight.address: sight.unreached for sight in visit.sights if sight.unreached} == {}
+
+
+def test_who_listens_is_told_enough(on_disk: Visit) -> None:
+    """On every type of page links say where they lead, tables have heads, and no status is said twice in a breath."""
+    assert {sight.address: sight.spoken for sight in on_disk.sights if sight.spoken} == {}
 
 
 def test_every_page_is_whole_without_scripts(browser: Browser, everything: Path) -> None:
