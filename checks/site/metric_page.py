@@ -15,12 +15,6 @@ if TYPE_CHECKING:
     from checks.catalogue import Catalogue
     from checks.model import Metric, Runbook
 
-_UNSEARCHED = "{ data-search-exclude }"
-"""Hundreds of pages that all say how they measure would drown what readers search for.
-
-They are found by their titles, their names and their limits.
-"""
-
 
 def page_of(metric: Metric) -> str:
     """The source path of a metric's page."""
@@ -48,12 +42,12 @@ def metric_page(metric: Metric, catalogue: Catalogue) -> str:
     lead = f'<p class="pb-lead" data-search-exclude>{letters(metric.meaning)}</p>' if metric.meaning else ""
     about = [path, live.block("metric", metric.slug), lead, _facts(metric, catalogue)]
     lines += ["", "<section>", *about, "</section>"]
-    lines += ["", f"## Over time {_UNSEARCHED}", "", live.block("plots", metric.slug)]
+    lines += ["", f"## Over time {words.UNSEARCHED}", "", live.block("plots", metric.slug)]
     export = f"proofbook journal export {metric.slug} > {metric.name}.csv"
     lines += ["", f'<p class="pb-soft">For a spreadsheet: <code>{letters(export)}</code></p>']
-    lines += ["", f"## Limits {_UNSEARCHED}", "", *_limits(metric)]
-    lines += ["", f"### How they changed {_UNSEARCHED}", "", live.block("limits-in-force", metric.slug)]
-    lines += ["", f"## How it is measured {_UNSEARCHED}", "", *_measuring(metric, catalogue), ""]
+    lines += ["", f"## Limits {words.UNSEARCHED}", "", *_limits(metric)]
+    lines += ["", f"### How they changed {words.UNSEARCHED}", "", live.block("limits-in-force", metric.slug)]
+    lines += ["", f"## How it is measured {words.UNSEARCHED}", "", *_measuring(metric, catalogue), ""]
     return "\n".join(lines)
 
 

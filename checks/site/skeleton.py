@@ -69,7 +69,7 @@ def runbook_page(runbook: Runbook, catalogue: Catalogue) -> str:
     ]
     for step in steps:
         body += _step(runbook, step, cells) if step.number else []
-    body += ["", _END_OF_STEPS, "", "## History", "", live.block("runs", runbook.slug), ""]
+    body += ["", _END_OF_STEPS, "", f"## History {words.UNSEARCHED}", "", live.block("runs", runbook.slug), ""]
     return "\n".join(head + body)
 
 
@@ -123,7 +123,7 @@ def _operate(runbook: Runbook, steps: tuple[Step, ...]) -> list[str]:
             "It changes nothing, so it runs by itself, and you can run it at any time:": run,
             "Or walk through it step by step:": operate,
         }
-    lines = ["## Operate", ""]
+    lines = [f"## Operate {words.UNSEARCHED}", ""]
     for said, command in commands.items():
         lines += [said, "", "```bash", command, "```", ""]
     if runbook.parameters:

@@ -18,6 +18,9 @@ _ESCAPE_SEQUENCE = re.compile(
     r"|\x1b[ -/]*[0-~]?"  # all other escapes
     r"|\x9b[0-?]*[ -/]*[@-~]"  # CSI as one character
 )
+UNSEARCHED = "{ data-search-exclude }"
+"""What is put behind a heading of which each page of a kind has one: the search would list hundreds that are all alike."""
+
 _DAYS = ("Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 
