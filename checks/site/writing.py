@@ -121,6 +121,7 @@ class Writer:
         self.manifest.pasts = past.pasts_of(facts, self._before_lasting.manifest.pasts)
         self._made: set[str] = set()
         self._wanted: set[str] = set()
+        self._last = before.folder
         self._reused = any(to.iterdir())
         self._proven = 0
 
@@ -247,8 +248,16 @@ class Writer:
         return len(found) + runs, len(anew) + remade
 
     def _exports(self) -> None:
-        for address, content in exports.files(self._facts).items():
-            self._put(address, content if isinstance(content, bytes) else content.encode())
+        for address, made in exports.files(self._facts).items():
+            content = made if isinstance(made, bytes) else made.encode()
+            if address in self._wanted:
+                # A file of the same name among the pages is the skeleton's own.
+                _unlink(f"{self._to}/{address}")
+            # Most say what they said before, and a file costs more to write, and to clear away one day, than to look at.
+            if self._last and _holds(f"{self._last}/{address}", content):
+                self._link(f"{self._last}/{address}", address)
+            else:
+                self._put(address, content)
         if not self._reuse(exports.CALENDAR, "", self._hourly_tokens):
             self._make(_Page(exports.CALENDAR, "", feeds.calendar), self._hourly, self._hourly_tokens)
 
@@ -338,7 +347,7 @@ class Writer:
         try:
             opened = os.open(path, _ANEW, 0o666)
         except FileExistsError:
-            # One of MkDocs' that an export takes the place of, or one that another process began and did not end.
+            # One that another process began and did not end.
             _unlink(path)
             opened = os.open(path, _ANEW, 0o666)
         with os.fdopen(opened, "wb", buffering=0) as out:
@@ -351,6 +360,14 @@ class Writer:
 
 def _filled(skeleton: Skeleton, address: str, file: KeptFile, facts: Facts) -> bytes:
     return fill.fill_spots((skeleton.site / address).read_bytes(), file.spots, file.body, address, facts)
+
+
+def _holds(path: str, content: bytes) -> bool:
+    try:
+        with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - one of each system
+            return file.read() == content
+    except OSError:
+        return False
 
 
 def _same(source: str, path: str) -> bool:
