@@ -123,7 +123,8 @@ def _operate(runbook: Runbook, steps: tuple[Step, ...]) -> list[str]:
             "It changes nothing, so it runs by itself, and you can run it at any time:": run,
             "Or walk through it step by step:": operate,
         }
-    lines = [f"## Operate {words.UNSEARCHED}", ""]
+    # The search takes what the steps below say for a part of this section: it has to be seen.
+    lines = ["## Operate", ""]
     for said, command in commands.items():
         lines += [said, "", "```bash", command, "```", ""]
     if runbook.parameters:
