@@ -10,8 +10,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from enum import Enum
+from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
 from checks.journal.report import Item
@@ -28,6 +29,8 @@ _BETWEEN = "\x1f"
 
 _STANDING = frozenset({"catalogue", "environment", "steps", "zone"})
 """What a publication's key holds for all of its pages."""
+_SIMPLE = frozenset({str, int, float, bool, type(None), date, datetime, timedelta})
+"""What tells itself from every other one."""
 _SEEN_THROUGH = frozenset({"evidence_of"})
 """Methods of which not the answer is noted, but what they read: that is cheaper to look at again."""
 
@@ -222,6 +225,8 @@ def token(value: object) -> str:
 
 
 def _plain(value: Any) -> Any:
+    if type(value) in _SIMPLE:
+        return value
     match value:
         case Metric() | Runbook():
             return value.slug
@@ -243,5 +248,10 @@ def _plain(value: Any) -> Any:
         case set() | frozenset():
             return sorted(repr(_plain(one)) for one in value)
     if is_dataclass(value) and not isinstance(value, type):
-        return (type(value).__name__, *(_plain(getattr(value, one.name)) for one in fields(value)))
+        return (type(value).__name__, *(_plain(getattr(value, name)) for name in _names(type(value))))
     return value
+
+
+@cache
+def _names(kind: type[Any]) -> tuple[str, ...]:
+    return tuple(one.name for one in fields(kind))
