@@ -126,8 +126,8 @@ class ProofbookPlugin(BasePlugin[ProofbookConfig]):  # type: ignore[no-untyped-c
         return files
 
     def on_page_content(self, html: str, *, page: Page, **_: Any) -> str:
-        """Make a card of each step of a generated page, take out of every page what would act, and name its system."""
-        content = prose.titled(prose.inert(skeleton.wrap_steps(html) if page.file.generated_by else html))
+        """Take out of every page what would act, and name its system."""
+        content = prose.titled(prose.inert(html))
         return prose.begins(prose.headed(content, page) if "of_system" in page.meta else content, page)
 
     @event_priority(-100)  # when no other plugin will move a page any more
@@ -170,7 +170,9 @@ class ProofbookPlugin(BasePlugin[ProofbookConfig]):  # type: ignore[no-untyped-c
 
     @event_priority(-100)  # after the search has looked at the page
     def on_page_context(self, context: Any, *, page: Page, config: MkDocsConfig, **_: Any) -> Any:
-        """Remember what the search knows of a page."""
+        """Remember what the search knows of a page; then make cards of steps, in which it would lose what they say."""
+        if page.file.generated_by:
+            page.content = skeleton.wrap_steps(page.content or "")
         if self._touched and (index := _index(config)) is not None:
             self._touched.indexed(page, index.entries)
         return context

@@ -27,7 +27,7 @@ _TITLE = re.compile(r"\A\s*#\s+[^\n]*\n?")
 _OWN_NUMBER = re.compile(r"\A(?:step\s+)?\d+\s*[.:)]\s+", re.IGNORECASE)
 _COMMENT_TAGS = re.compile(r"^<!-- #(?:end)?region\b.*?-->\n?", re.MULTILINE)
 _STEP_HEADING = re.compile(r'<h2 class="pb-step-title" id="[^"]*">.*?</h2>\s*<p class="pb-step-facts"[^>]*>.*?</p>', re.DOTALL)
-_END_OF_STEPS = "<!-- end of steps -->"
+_END_OF_STEPS = '<div class="pb-steps-end"></div>'
 _LANGUAGES = {"bash": "bash", "sh": "bash", "sql": "sql", "html": "html"}
 
 _MEANING = {
@@ -74,8 +74,8 @@ def runbook_page(runbook: Runbook, catalogue: Catalogue) -> str:
 
 
 def wrap_steps(html: str) -> str:
-    """Make a card of each step of a runbook's page, once MkDocs has turned it into HTML."""
-    steps, end, rest = html.partition(_END_OF_STEPS)
+    """Make a card of each step of a runbook's page, once MkDocs has turned it into HTML and the search has read that."""
+    steps, end, rest = html.rpartition(_END_OF_STEPS)
     starts = [match.start() for match in _STEP_HEADING.finditer(steps)]
     if not end or not starts:
         return html
@@ -123,8 +123,7 @@ def _operate(runbook: Runbook, steps: tuple[Step, ...]) -> list[str]:
             "It changes nothing, so it runs by itself, and you can run it at any time:": run,
             "Or walk through it step by step:": operate,
         }
-    # The search takes what the steps below say for a part of this section: it has to be seen.
-    lines = ["## Operate", ""]
+    lines = [f"## Operate {words.UNSEARCHED}", ""]
     for said, command in commands.items():
         lines += [said, "", "```bash", command, "```", ""]
     if runbook.parameters:
