@@ -171,6 +171,8 @@ def _templates() -> Environment:
 
 
 def _harmless(value: object) -> object:
+    if type(value) is str:
+        return words.harmless(value)
     return value if isinstance(value, Markup) else "" if value is None else words.harmless(str(value))
 
 

@@ -6,6 +6,7 @@ import html
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 _ELEMENT = re.compile(rb'<(div|span) data-live="([^"<>]*)"></\1>')
 _BODY = re.compile(rb"<body[^>]*>")
@@ -31,8 +32,13 @@ class Spot:
     @property
     def place(self) -> Place:
         """What it asks for."""
-        kind, _, argument = html.unescape(self.written).partition(":")
-        return Place(kind, argument)
+        return _place(self.written)
+
+
+@lru_cache(maxsize=16_384)
+def _place(written: str) -> Place:
+    kind, _, argument = html.unescape(written).partition(":")
+    return Place(kind, argument)
 
 
 def block(kind: str, argument: str = "") -> str:

@@ -359,7 +359,8 @@ class Writer:
 
 
 def _filled(skeleton: Skeleton, address: str, file: KeptFile, facts: Facts) -> bytes:
-    return fill.fill_spots((skeleton.site / address).read_bytes(), file.spots, file.body, address, facts)
+    with open(f"{skeleton.site}/{address}", "rb", buffering=0) as built:  # noqa: PTH123 - there may be thousands
+        return fill.fill_spots(built.readall(), file.spots, file.body, address, facts)
 
 
 def _holds(path: str, content: bytes) -> bool:
