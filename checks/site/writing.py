@@ -16,12 +16,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from checks.site import exports, feeds, fill, fragments, further, manifest, own_files, past, pictures
+from checks.site import exports, feeds, fill, fragments, manifest, own_files, past, pictures
+from checks.site.further import pages as further_pages
 from checks.site.kept import Stamp
 from checks.site.linking import link
 from checks.site.manifest import Manifest, Written
 from checks.site.sharing import shared
-from checks.site.staying import staying
 from checks.site.watch import Tokens, watched, written
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def write_evidence(facts: Facts, to: Path) -> None:
         (to / address).parent.mkdir(parents=True, exist_ok=True)
         (to / address).write_bytes(content)
 
-    for page in further.pages(facts):
+    for page in further_pages(facts):
         write(page.address, page.make(facts))
     runs: dict[str, list[str]] = {}
     for run_id, run in facts.by_id.items():
@@ -85,6 +85,7 @@ class _Page(NamedTuple):
     Attributes:
         made_of: what it is made of beside them.
         spots: its live elements, where it is one of MkDocs'.
+        runs: ids of the runs that it lists, where it is one of a runbook's past, which outlives what is declared.
 
     """
 
@@ -92,6 +93,7 @@ class _Page(NamedTuple):
     made_of: str
     make: Callable[[Facts], bytes]
     spots: tuple[Spot, ...] = ()
+    runs: Sequence[str] = ()
 
 
 class Writer:
@@ -124,29 +126,24 @@ class Writer:
         self._last = before.folder
         self._reused = any(to.iterdir())
         self._proven = 0
+        self._anew: set[str] = set()
 
     def write(self, skeleton: Skeleton) -> Counted:
         """Write everything that readers see: the pages of a skeleton with their live elements filled, and what stands beside."""
-        with staying():
-            filled, anew = self._chosen(skeleton)
-        self._make_all(anew, self._beside)
-        further, remade = self._further()
-        proofs = len(self.manifest.proofs)
-        return Counted(filled + further, proofs, len(anew) + remade + self._proven)
-
-    def _chosen(self, skeleton: Skeleton) -> tuple[int, list[_Page]]:
-        """How many pages have figures, and which of them must be made anew; all other files are linked."""
-        anew: list[_Page] = []
-        filled = 0
+        pages: list[_Page] = []
         for address, file in skeleton.files.items():
-            if not file.spots:
+            if file.spots:
+                pages.append(_Page(address, file.digest, partial(_filled, skeleton, address, file), file.spots))
+            else:
                 self._link(f"{skeleton.site}/{address}", address)
-                continue
-            filled += 1
-            if not self._reuse(address, file.digest):
-                anew.append(_Page(address, file.digest, partial(_filled, skeleton, address, file), file.spots))
         self.manifest.assets = sorted(address for address in skeleton.files if address.startswith(f"{own_files.FOLDER}/"))
-        return filled, anew
+        anew = self._make_all(pages, self._beside)
+        further = [_Page(page.address, page.made_of, page.make) for page in further_pages(self._facts)]
+        # What they say follows from the evidence that was found beside.
+        runs = past.pages(self._facts, self.manifest.pasts, self.manifest.proofs)
+        further += [_Page(address, made_of, make, runs=ids) for address, made_of, ids, make in runs]
+        anew += self._make_all(further)
+        return Counted(len(pages) + len(further), len(self.manifest.proofs), anew + self._proven)
 
     def _beside(self) -> None:
         self._proven = self._evidence()
@@ -226,27 +223,6 @@ class Writer:
             if run is not None and run.evidence:
                 yield run_id, run.evidence, run.runbook
 
-    def _runs(self) -> tuple[int, int]:
-        """The pages that hold every run, of runbooks that had more than their own page shows."""
-        found = list(past.pages(self._facts, self.manifest.pasts, self.manifest.proofs))
-        anew = [page for page in found if not self._reuse(page[0], page[1], before=self._before_lasting)]
-        self._facts.by_id.need(id_ for _, _, ids, _ in anew for id_ in ids)
-        self._make_all([_Page(address, made_of, make) for address, made_of, _, make in anew])
-        return len(found), len(anew)
-
-    def _further(self) -> tuple[int, int]:
-        """Write the pages that hold every run, and every row of tables that are too long for a page.
-
-        Returns:
-            how many there are, and how many of them were made anew.
-
-        """
-        found = list(further.pages(self._facts))
-        anew = [page for page in found if not self._reuse(page.address, page.made_of)]
-        self._make_all([_Page(page.address, page.made_of, page.make) for page in anew])
-        runs, remade = self._runs()
-        return len(found) + runs, len(anew) + remade
-
     def _exports(self) -> None:
         for address, made in exports.files(self._facts).items():
             content = made if isinstance(made, bytes) else made.encode()
@@ -288,22 +264,43 @@ class Writer:
         self.manifest.files[page.address] = made
         return made
 
-    def _make_all(self, pages: Sequence[_Page], meanwhile: Callable[[], None] = lambda: None) -> None:
-        """Make pages, with other processes where there are many."""
+    def _make_all(self, pages: Sequence[_Page], meanwhile: Callable[[], None] = lambda: None) -> int:
+        """Make pages where they would not be as they were, with other processes where there are many.
+
+        Returns:
+            how many were made anew.
+
+        """
         # A connection to a server is not for two processes; to a file, each question has its own.
         alone = not self._facts.catalogue.settings.journal.startswith("sqlite:")
-        made = shared(pages, self._noted, first=self._look_at, meanwhile=meanwhile, alone=alone)
-        for page, (facts, paths, size, changed_ns) in zip(pages, made, strict=True):
+        made = shared(pages, self._noted, first=self._choose, meanwhile=meanwhile, alone=alone)
+        for page, noted in zip(pages, made, strict=True):
             self._wanted.add(page.address)
-            self.manifest.files[page.address] = Written(page.made_of, facts, tuple(paths), Stamp(size, changed_ns))
+            if noted is None:
+                self.manifest.files[page.address] = self._before_of(page).manifest.files[page.address]
+            else:
+                facts, paths, size, changed_ns = noted
+                self.manifest.files[page.address] = Written(page.made_of, facts, tuple(paths), Stamp(size, changed_ns))
+        return sum(noted is not None for noted in made)
 
-    def _noted(self, page: _Page) -> tuple[str, tuple[str, ...], int, int]:
-        """Make a page; what is noted of it."""
+    def _choose(self, pages: Sequence[_Page]) -> None:
+        """Take over the pages that would be as they were, and read what the others will show in a few questions."""
+        anew = [page for page in pages if not self._reuse(page.address, page.made_of, before=self._before_of(page))]
+        self._anew = {page.address for page in anew}
+        self._look_at(anew)
+
+    def _before_of(self, page: _Page) -> Before:
+        return self._before_lasting if page.runs else self._before
+
+    def _noted(self, page: _Page) -> tuple[str, tuple[str, ...], int, int] | None:
+        """Make a page; what is noted of it, and ``None`` where it was taken over."""
+        if page.address not in self._anew:
+            return None
         made = self._make(page)
         return made.facts, made.paths, made.stamp.size, made.stamp.changed_ns
 
-    def _look_at(self, pages: Iterable[_Page]) -> None:
-        """Read what the pages of whole systems will show in a few questions."""
+    def _look_at(self, pages: Sequence[_Page]) -> None:
+        self._facts.by_id.need(id_ for page in pages for id_ in page.runs)
         places = [spot.place for page in pages for spot in page.spots]
         names = {place.argument.partition("#")[0].partition("/")[0] for place in places}
         self._facts.look_at([name for name in self._facts.catalogue.systems if name in names])
@@ -325,8 +322,14 @@ class Writer:
     def _link(self, source: str, address: str) -> None:
         if self._reused and _same(source, f"{self._to}/{address}"):
             self._wanted.add(address)
-        else:
-            link(source, self._ready(address))
+            return
+        path = self._ready(address)
+        try:
+            link(source, path)
+        except FileExistsError:
+            # Another process began a part and did not end it.
+            _unlink(path)
+            link(source, path)
 
     def _ready(self, address: str) -> str:
         """Where a file is written that is not there; what stands there is another publication's, too, and never written into."""
@@ -347,7 +350,6 @@ class Writer:
         try:
             opened = os.open(path, _ANEW, 0o666)
         except FileExistsError:
-            # One that another process began and did not end.
             _unlink(path)
             opened = os.open(path, _ANEW, 0o666)
         with os.fdopen(opened, "wb", buffering=0) as out:

@@ -8,6 +8,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import count
 from pathlib import Path
+from signal import SIGKILL
+from time import monotonic, sleep
+from typing import Any
 
 import pytest
 
@@ -19,6 +22,7 @@ from checks.respond import archive
 from checks.site import kept, sharing, sources
 from checks.site.publish import Published, publish
 from checks.site.shelf import Shelf
+from checks.site.writing import Writer
 from tests.shared import built_project
 from tests.site.history import keep_evidence, morning_cells, record
 from tests.site.project import SYSTEM, small_project
@@ -178,6 +182,40 @@ def test_each_publication_is_what_a_clean_build_is(shop: Shop, tmp_path: Path, m
         again = tree(made.folder)
         assert again.keys() == clean.keys(), what
         assert [address for address in clean if again[address] != clean[address]] == [], what
+
+
+def test_what_a_killed_helper_began_is_made_whole(shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A helper that is killed amid its pages changes nothing: the publication has the bytes that a clean one has."""
+    monkeypatch.setattr(sharing, "_EACH", 1)
+    monkeypatch.setattr(sharing, "_processors", lambda: 2)
+    here, killed = os.getpid(), tmp_path / "killed"
+    noted, beside = Writer._noted, Writer._beside
+
+    def amid(writer: Writer, page: Any) -> Any:
+        found = noted(writer, page)
+        if os.getpid() != here:
+            killed.touch()
+            os.kill(os.getpid(), SIGKILL)
+        return found
+
+    def after_it(writer: Writer) -> None:
+        until = monotonic() + 10
+        while not killed.exists() and monotonic() < until:
+            sleep(0.005)
+        beside(writer)
+
+    for number in range(5):  # the first into nothing, the last ones into the folder of an older one
+        record(shop.catalogue, shop.journal, shop.now, {"error-rate": 1.0 + number}, run_id=f"01RUN{number}")
+        with monkeypatch.context() as patched:
+            patched.setattr(threading, "active_count", lambda: 1)
+            patched.setattr(Writer, "_noted", amid)
+            patched.setattr(Writer, "_beside", after_it)
+            made = shop.publish()
+        assert killed.exists()
+        killed.unlink()
+        monkeypatch.setattr(sharing, "_processors", lambda: 1)
+        assert tree(made.folder) == tree(shop.clean(made.number, tmp_path / f"clean-{number}"))
+        monkeypatch.setattr(sharing, "_processors", lambda: 2)
 
 
 def test_only_what_differs_is_written(shop: Shop) -> None:
