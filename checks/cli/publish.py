@@ -69,6 +69,7 @@ def publish(
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     work = workspace(root, environment)
     catalogue = work.catalogue
+    catalogue.require_inhabited(work.environment)
     folder = (to or catalogue.root / "public").absolute()
     url, state = catalogue.settings.journal, catalogue.settings.state
     with _stand_ins(work, wanted=not no_run) as filled, open_journal(url, state=state) as journal:

@@ -84,6 +84,14 @@ def test_a_broken_catalogue_is_refused_before_anything_runs(new: Path) -> None:
     assert not (new / ".proofbook").exists()
 
 
+def test_an_environment_where_nothing_lives_is_refused(new: Path) -> None:
+    """A slip of the pen publishes no site on which nothing needs anyone."""
+    done = proofbook("publish", "--no-run", "--environment", "sandbxo", root=new)
+    assert done.returncode == 64
+    assert "sandbxo: no system lives in this environment" in done.stderr
+    assert not (new / "public").exists()
+
+
 def test_the_address_it_prints_is_served(serving: subprocess.Popen[str]) -> None:
     """--serve ends by an address at which the publication is read, and stops when it is asked to end."""
     assert serving.stdout is not None
