@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import os
 import re
 import shutil
 import sys
@@ -164,12 +165,12 @@ def _findings(declaration: PackagesProbe, path: Path, _: list[Path], measuring: 
         return measuring.failed(f"bandit gave no answer: {_said(ended)}")
     document = json.loads(ended.output)
     if document["errors"]:
-        unread = [f"{one['filename']} ({one['reason']})" for one in document["errors"]]
+        unread = [f"{_within(path, one['filename'])} ({one['reason']})" for one in document["errors"]]
         return measuring.failed(f"bandit could not read {len(unread)} files: {_some(unread)}")
     lines, waived = int(document["metrics"]["_totals"]["loc"]), int(document["metrics"]["_totals"]["nosec"])
     if not lines:
         return measuring.failed(f"there is no Python code in {path}")
-    found = [f"{one['test_id']} in {one['filename']}:{one['line_number']}" for one in document["results"]]
+    found = [f"{one['test_id']} in {_within(path, one['filename'])}:{one['line_number']}" for one in document["results"]]
     detail = "; ".join(filter(None, [_some(found), f"{waived} lines waived by nosec" if waived else ""]))
     return measuring.gave(len(found), "", detail or f"{lines:,} lines read", samples=lines)
 
@@ -196,6 +197,11 @@ def _said(ended: Ended) -> str:
     lines = ended.errors.decode("utf-8", "replace").strip().splitlines()
     wrong = next((line for line in lines if line.startswith(("ERROR", "CRITICAL"))), lines[-1] if lines else "it said nothing")
     return clipped(wrong, 200)
+
+
+def _within(folder: Path, name: str) -> str:
+    """A file as whoever knows the project calls it, so that its line is not cut off behind a long way to it."""
+    return os.path.relpath(name, folder) if Path(name) != folder else name
 
 
 def _some(names: list[str]) -> str:

@@ -272,7 +272,7 @@ def test_findings_are_counted_by_severity(tmp_path: Path, severity: str, count: 
     seen = measured(probe("findings", project=tmp_path, severity=severity))
     assert isinstance(seen, Observation), seen
     assert (seen.value, seen.samples) == (count, 4)
-    assert f"B602 in {tmp_path / 'shop.py'}:2" in seen.detail
+    assert "B602 in shop.py:2" in seen.detail
 
 
 def test_code_cannot_switch_off_what_would_find_it(tmp_path: Path) -> None:
