@@ -63,10 +63,10 @@ class House:
     def measured(self, systems: int) -> float:
         """Seconds of a publication after that; of one system's pages there are twenty-five.
 
-        As a schedule publishes: what was published before differed by as much from what came before that. The files of an older
-        publication are used again, and those that were written for another way would have to be cleared away first.
+        Where few pages differ, some publications like it come first, as a schedule makes them: the files of an older one are used
+        again, and those that were written for another way would have to be cleared away before.
         """
-        for _ in range(KEPT):
+        for _ in range(KEPT if systems < len(self.catalogue.systems) else 0):
             self.ran(systems)
             self.publish()
         self.ran(systems)
