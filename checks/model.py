@@ -121,7 +121,7 @@ class Metric:
         group: the heading under which its plan lists it.
         meaning: one or two sentences for the reader: what it is and why its limit is where it is.
         runbook: the runbook to follow when it is broken (``system/name``), if any.
-        fresh_for: how long a result speaks for now; ``None``: as `checks.lifetimes` finds from those who measure it.
+        fresh_for: how long a result speaks for now; ``None``: as `checks.judge.lifetimes` finds from those who measure it.
         source: the requirement rows that it fulfils.
         green: where it is judged by bands, the one that is well; a value in no band is unknown.
         every: how often it is measured; windows and baselines hold their samples to it.

@@ -16,7 +16,7 @@ from checks.catalogue import _front_matter
 from checks.catalogue._kept import Kept, Mended
 from checks.catalogue.settings import Settings, read_settings
 from checks.errors import CatalogueErrors, DataError, Place, UsageError
-from checks.lifetimes import Lifetimes
+from checks.judge.lifetimes import Lifetimes
 from checks.model import ChecklistItem, Incident, Metric, Runbook, System
 
 _T = TypeVar("_T")

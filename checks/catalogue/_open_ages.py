@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from checks.catalogue._findings import Finding
 from checks.judge.durations import print_duration
-from checks.lifetimes import is_sampled
+from checks.judge.lifetimes import is_sampled
 
 if TYPE_CHECKING:
     from checks.catalogue._load import Catalogue

@@ -84,8 +84,8 @@ def sign(
     from checks.cli._moments import moment, span
     from checks.errors import UsageError
     from checks.journal import open_journal
-    from checks.login import login
     from checks.respond import checklists
+    from checks.run.login import login
 
     if for_ and until:
         raise UsageError("it ends once", where="--for --until", remedy="give one of the two")

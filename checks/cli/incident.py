@@ -48,8 +48,8 @@ def open_(
 
     from checks import catalogue
     from checks.journal import open_journal
-    from checks.login import login
     from checks.respond import incidents
+    from checks.run.login import login
 
     loaded = catalogue.load(root_of(root))
     with open_journal(loaded.settings.journal) as journal:
@@ -83,8 +83,8 @@ def note(
 
     from checks import catalogue
     from checks.journal import open_journal
-    from checks.login import login
     from checks.respond import incidents
+    from checks.run.login import login
 
     loaded = catalogue.load(root_of(root))
     incident = loaded.incident(name)
@@ -170,8 +170,8 @@ def _step(which: str, name: str, note: str, root: Any) -> None:
 
     from checks import catalogue
     from checks.journal import open_journal
-    from checks.login import login
     from checks.respond import incidents
+    from checks.run.login import login
 
     loaded = catalogue.load(root_of(root))
     with open_journal(loaded.settings.journal) as journal:

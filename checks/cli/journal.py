@@ -175,9 +175,9 @@ def prune(
     from checks.catalogue import load
     from checks.cli._moments import span
     from checks.journal import open_journal
-    from checks.login import login
     from checks.run import inputs
     from checks.run.evidence import path_of
+    from checks.run.login import login
 
     catalogue, now = load(root_of(root)), datetime.now(UTC)
     before = now - span(keep)

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 
 from checks.journal.facts import EMPTY, RecordedResult, Snapshot
-from checks.lifetimes import Lifetimes
+from checks.judge.lifetimes import Lifetimes
 from checks.model import Metric, Result, Run, Runbook, RunbookKind, RunState, Status, System
 
 CLOCK_SLACK = timedelta(minutes=5)

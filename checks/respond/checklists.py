@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from checks.errors import DataError, Refused
 from checks.journal.duties import SIGN_REFUSED, SIGNED, SignOff, detail_of, sign_offs
 from checks.journal.report import system_status
-from checks.lifetimes import run_until
+from checks.judge.lifetimes import run_until
 from checks.model import ChecklistItem, Proof, Status
 
 if TYPE_CHECKING:

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 
 from checks.catalogue import Catalogue, resolve
 from checks.errors import CannotWrite, DataError, ProofbookError
-from checks.login import login
 from checks.model import Run, Runbook, RunState, Status, Step, Trigger
 from checks.run import evidence, files
 from checks.run.basis import FILES, basis
 from checks.run.context import ParameterValue
 from checks.run.described import describe
 from checks.run.ends import Outcome, Prepared
+from checks.run.login import login
 from checks.run.parameters import validate
 from checks.run.results import read_results
 from checks.run.verify import verified

@@ -70,8 +70,8 @@ def decide(prepared: Iterable[Prepared], past: Past, now: datetime) -> list[Deci
 
     An earlier run is reused only when it is the latest of its runbook here, ended well (ok or warning), ran without a person,
     had the same source, files, parameters, system.yml, settings, packages and Proofbook, when each of its results still speaks
-    for now (`checks.lifetimes`), when none of its metrics was found critical or unknown since and none whose limits look back was
-    measured since, and when its evidence is still here.
+    for now (`checks.judge.lifetimes`), when none of its metrics was found critical or unknown since and none whose limits look
+    back was measured since, and when its evidence is still here.
 
     Args:
         prepared: what `checks.run.selection` gave.

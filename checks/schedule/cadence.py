@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from checks.catalogue import Catalogue
 from checks.catalogue.environment import Settled
 from checks.errors import DataError
-from checks.lifetimes import is_sampled
+from checks.judge.lifetimes import is_sampled
 from checks.model import Metric
 
 _MICROSECOND = timedelta(microseconds=1)

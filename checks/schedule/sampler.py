@@ -27,7 +27,7 @@ from checks.catalogue.environment import Settled
 from checks.errors import ProofbookError
 from checks.journal.facts import Sample
 from checks.judge import judge, needed_since
-from checks.lifetimes import RENEW
+from checks.judge.lifetimes import RENEW
 from checks.model import Metric, Observation, Result, Status, Unmeasured
 from checks.probes import measure
 from checks.run.history import Historian, earlier

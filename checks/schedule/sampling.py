@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from checks.catalogue import Catalogue, resolve
-from checks.lifetimes import renew_after
+from checks.judge.lifetimes import renew_after
 from checks.run.history import with_settings
 from checks.schedule.cadence import sampled
 from checks.schedule.sampler import Listener, Sampler, Task

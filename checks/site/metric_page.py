@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from checks.lifetimes import is_sampled
+from checks.judge.lifetimes import is_sampled
 from checks.site import declared, live, words
 from checks.site.words import letters
 

@@ -10,7 +10,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from checks.judge import format_observed
-from checks.lifetimes import run_until
+from checks.judge.lifetimes import run_until
 from checks.model import Metric, Result, Run, Runbook, RunState, Status, StepClass
 from checks.site.facts import Facts
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from checks.catalogue.probe_kinds import parse_duration
 from checks.journal import EMPTY, RecordedResult, Snapshot
 from checks.journal.report import Freshness, ItemKind, SystemReport, site_report, site_status, system_status
-from checks.lifetimes import Lifetimes
+from checks.judge.lifetimes import Lifetimes
 from checks.model import Metric, Result, Run, Runbook, RunbookKind, RunState, Status
 from tests.golden import cases
 from tests.journal.samples import NOW, a_metric, a_result, a_run, a_runbook, a_system, ended, recorded

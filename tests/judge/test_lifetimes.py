@@ -15,7 +15,7 @@ from checks.catalogue import Catalogue, load
 from checks.journal import Journal, open_journal
 from checks.journal.formats import to_json
 from checks.journal.report import site_report
-from checks.lifetimes import FRESH_FOR, RENEW, Lifetimes, renew_after
+from checks.judge.lifetimes import FRESH_FOR, RENEW, Lifetimes, renew_after
 from checks.respond import checklists
 from checks.site import views
 from checks.site.facts import gather

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from checks.login import login
 from checks.model import Trigger
 from checks.run.execution import prepare
+from checks.run.login import login
 from tests.run.project import CHECK, Project, now
 
 
