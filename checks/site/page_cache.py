@@ -77,24 +77,29 @@ class PageCache:
                 found.setdefault(src_uri, []).append(f"{key}.{kind}")
         return found
 
-    def markdown(self, markdown: str, page: Page) -> None:
-        """Give a page its HTML where it is known what its Markdown is rendered to; else note what comes of it."""
+    def made_of(self, markdown: str, page: Page) -> str:
+        """Take into account what a page is made of, whose Markdown need not be kept; a digest of it."""
         key = digest(self.key, page.file.src_uri, markdown, page.meta, bool(page.file.generated_by))
         self._contents[page.file.src_uri] = key
+        return key
+
+    def markdown(self, markdown: str, page: Page) -> None:
+        """Give a page its HTML where it is known what its Markdown is rendered to; else note what comes of it."""
+        key = self.made_of(markdown, page)
         known = self._read(key, "json")
         render = page.render
 
-        def restore(_config: MkDocsConfig, files: Files) -> None:
-            _restore(page, json.loads(known or "{}"), files)
+        def recall(_config: MkDocsConfig, files: Files) -> None:
+            restore(page, json.loads(known or "{}"), files)
 
         def note(config: MkDocsConfig, files: Files) -> None:
             render(config, files)
-            self._write(key, "json", json.dumps(_noted(page)))
+            self._write(key, "json", json.dumps(noted(page)))
 
         if known is None:
             page.render = note  # type: ignore[method-assign]
         else:
-            page.render = restore  # type: ignore[method-assign, assignment]
+            page.render = recall  # type: ignore[method-assign, assignment]
 
     def environment(self, env: Environment, pages: Iterable[Page], nav: Navigation) -> None:
         """Once all pages are read, let those keep their whole HTML for which it is known."""
@@ -142,7 +147,8 @@ def opened() -> PageCache | None:
     return cache
 
 
-def _noted(page: Page) -> dict[str, Any]:
+def noted(page: Page) -> dict[str, Any]:
+    """What Markdown has made of a page."""
     links = {file.src_uri: anchors for file, anchors in (page.links_to_anchors or {}).items()}
     return {
         "content": page.content,
@@ -153,17 +159,18 @@ def _noted(page: Page) -> dict[str, Any]:
     }
 
 
-def _restore(page: Page, noted: dict[str, Any], files: Files) -> None:
-    page.content = noted["content"]
-    items = [_link(item) for item in noted["toc"]]
+def restore(page: Page, known: dict[str, Any], files: Files) -> None:
+    """Give a page what Markdown has made of it, or of one like it, before."""
+    page.content = known["content"]
+    items = [_link(item) for item in known["toc"]]
     if items:
         # As MkDocs does: the first one is where a reader begins.
         items[0].active = True  # type: ignore[attr-defined]
     page.toc = TableOfContents(items)
-    page._title_from_render = noted["title"]
-    page.present_anchor_ids = set(noted["anchors"])
-    if noted["links"] is not None:
-        found = ((files.get_file_from_path(uri), anchors) for uri, anchors in noted["links"].items())
+    page._title_from_render = known["title"]
+    page.present_anchor_ids = set(known["anchors"])
+    if known["links"] is not None:
+        found = ((files.get_file_from_path(uri), anchors) for uri, anchors in known["links"].items())
         page.links_to_anchors = {file: anchors for file, anchors in found if file is not None}
 
 

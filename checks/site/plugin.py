@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -23,6 +24,7 @@ from checks.site import (
     own_files,
     page_cache,
     prose,
+    ready,
     redirects,
     settled,
     skeleton,
@@ -66,6 +68,8 @@ class ProofbookPlugin(BasePlugin[ProofbookConfig]):  # type: ignore[no-untyped-c
         self._touched: touched.Touched | None = None
         self._nav: Navigation | None = None
         self._files: Files | None = None
+        self._ready = ready.Ready()
+        self._systems: dict[str, str] = {}
 
     def on_startup(self, *, command: Literal["build", "gh-deploy", "serve"], dirty: bool) -> None:  # noqa: ARG002 - MkDocs' names
         """Remember whether readers will see these pages at once."""
@@ -84,6 +88,8 @@ class ProofbookPlugin(BasePlugin[ProofbookConfig]):  # type: ignore[no-untyped-c
         feature = "navigation.prune" if len(self.catalogue.systems) > navigation.FEW else "navigation.sections"
         config.theme["features"] = list(dict.fromkeys([*config.theme["features"], feature]))
         self._facts = None
+        self._ready = ready.Ready()
+        self._systems = {}
         self._cache = None if self._serving else page_cache.opened()
         self._touched = touched.opened() if self._cache else None
         if self._touched:
@@ -108,6 +114,7 @@ class ProofbookPlugin(BasePlugin[ProofbookConfig]):  # type: ignore[no-untyped-c
                 page = metric_page.metric_page(metric, self.catalogue)
                 hidden = InclusionLevel.NOT_IN_NAV
                 files.append(File.generated(config, metric_page.page_of(metric), content=page, inclusion=hidden))
+                self._ready.add(metric_page.page_of(metric))
         try:
             coverage = coverage_page.pages(self.catalogue)
         except ProofbookError as error:
@@ -135,6 +142,8 @@ class ProofbookPlugin(BasePlugin[ProofbookConfig]):  # type: ignore[no-untyped-c
         """Remember the navigation, which every page shows."""
         self._nav = nav
         self._files = files
+        # All of that stays until the end: the collector of garbage would look at it again and again, in vain.
+        gc.freeze()
         if self._cache:
             self._cache.files_are(files)
         if self._touched:
@@ -153,7 +162,11 @@ class ProofbookPlugin(BasePlugin[ProofbookConfig]):  # type: ignore[no-untyped-c
     @event_priority(-100)  # after macros have been run
     def _known(self, /, markdown: str, *, page: Page, **_: Any) -> str:
         """Spare MkDocs a page that it has rendered before."""
-        if self._cache:
+        if self._ready.has(page):
+            self._ready.markdown(page)
+            if self._cache:
+                self._cache.made_of(markdown, page)
+        elif self._cache:
             self._cache.markdown(markdown, page)
         return markdown
 
@@ -166,12 +179,15 @@ class ProofbookPlugin(BasePlugin[ProofbookConfig]):  # type: ignore[no-untyped-c
             if self._touched:
                 self._touched.navigation_is(self._nav, pages)
             self._cache.environment(env, pages, self._nav)
+        gc.freeze()
         return env
 
     @event_priority(-100)  # after the search has looked at the page
     def on_page_context(self, context: Any, *, page: Page, config: MkDocsConfig, **_: Any) -> Any:
         """Remember what the search knows of a page; then make cards of steps, in which it would lose what they say."""
-        if page.file.generated_by:
+        if self._ready.has(page):
+            self._ready.finish(page)
+        elif page.file.generated_by:
             page.content = skeleton.wrap_steps(page.content or "")
         if self._touched and (index := _index(config)) is not None:
             self._touched.indexed(page, index.entries)
@@ -224,10 +240,16 @@ class ProofbookPlugin(BasePlugin[ProofbookConfig]):  # type: ignore[no-untyped-c
     def _runbook_page(self, runbook: Runbook) -> str:
         if self._cache is None:
             return skeleton.runbook_page(runbook, self.catalogue)
-        made_of = page_cache.digest(self._cache.key, repr(runbook), repr(self.catalogue.systems.get(runbook.system)))
+        made_of = page_cache.digest(self._cache.key, repr(runbook), self._declared(runbook.system))
         if self._touched and self._touched.spares(skeleton.page_of(runbook), made_of):
             return ""
         return self._cache.text(skeleton.page_of(runbook), made_of, lambda: skeleton.runbook_page(runbook, self.catalogue))
+
+    def _declared(self, system: str) -> str:
+        """All that is declared of a system, which each of its runbooks' pages may show."""
+        if system not in self._systems:
+            self._systems[system] = page_cache.digest(repr(self.catalogue.systems.get(system)))
+        return self._systems[system]
 
     def _live(self) -> Facts:
         if self._facts is None:
