@@ -26,6 +26,7 @@ from checks.site import (
     prose,
     ready,
     redirects,
+    rendering,
     settled,
     skeleton,
     touched,
@@ -172,13 +173,16 @@ class ProofbookPlugin(BasePlugin[ProofbookConfig]):  # type: ignore[no-untyped-c
 
     on_page_markdown = CombinedEvent(_named, _known)
 
-    def on_env(self, env: Environment, *, files: Files, **_: Any) -> Environment:
-        """Spare the theme the pages that it has rendered before."""
+    @event_priority(-100)  # when no other plugin has anything to add
+    def on_env(self, env: Environment, *, files: Files, config: MkDocsConfig, **_: Any) -> Environment:
+        """Spare the theme the pages that it has rendered before, and share the others among the processors."""
         if self._cache and self._nav:
             pages = [file.page for file in files.documentation_pages() if file.page and file.page.content is not None]
             if self._touched:
                 self._touched.navigation_is(self._nav, pages)
             self._cache.environment(env, pages, self._nav)
+            if self._touched and self._touched.each_for_itself and _index(config) is not None:
+                rendering.share(self._touched)
         gc.freeze()
         return env
 

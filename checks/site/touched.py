@@ -45,11 +45,13 @@ class Touched:
     Attributes:
         base: the notes of the build that this one goes on from; empty where all is built.
         to: where the notes of this one are written.
+        each_for_itself: whether all plugins look at each page for itself.
 
     """
 
     base: Mapping[str, Any]
     to: Path
+    each_for_itself: bool = False
     _declared: str = ""
     _alone: frozenset[str] = frozenset()
     _made: dict[str, str] = field(default_factory=dict)
@@ -75,7 +77,8 @@ class Touched:
         """
         self._declared = declared_digest(catalogue)
         self._alone = frozenset(macros)
-        if {name.removeprefix("material/") for name in plugins} - _KNOWN_PLUGINS:
+        self.each_for_itself = not {name.removeprefix("material/") for name in plugins} - _KNOWN_PLUGINS
+        if not self.each_for_itself:
             self.base = {}
 
     def spares(self, src_uri: str, made_of: str) -> bool:
@@ -116,6 +119,18 @@ class Touched:
         """Note what the search has just been told of a page."""
         self._found[page.file.src_uri] = entries[self._counted :]
         self._counted = len(entries)
+
+    def leaves(self, src_uri: str) -> bool:
+        """Whether a page is left as it was."""
+        return src_uri in self._left
+
+    def seen_of(self, src_uri: str) -> list[Any]:
+        """What the search was told of a page that this process has rendered."""
+        return self._found.get(src_uri, [])
+
+    def saw(self, src_uri: str, entries: list[Any]) -> None:
+        """Take into account what the search was told of a page, by whichever process."""
+        self._found[src_uri] = entries
 
     def finish(self, files: Files, search: Any, keys: Mapping[str, list[str]]) -> None:
         """Before the search writes its index, put in what it was told of the pages that are left; write the notes of all pages.
