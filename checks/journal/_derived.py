@@ -26,11 +26,7 @@ _ONCE = {status: tuple(int(one is status) for one in Status) for status in Statu
 _BY_WORD = {status.value: status for status in Status}
 _LAST = tuple(f"last_{status}" for status in _STATUSES)
 _LATEST = ("series", "result", "judged_at", "status", "since", "seen_at", *_LAST)
-TOLD = (
-    *("run_id", "runbook", "title", "reason", "measured_at", "value", "unit", "took", "source", "detail", "warning", "critical"),
-    *("cell", "step", "samples", "baseline"),
-)
-"""What is kept of the latest result beside its status and time: all that it says."""
+_TOLD = ("warning", "critical", "runbook", "told")
 _KEPT = ("result", "judged_at", "status", "warning", "critical", "since", "seen_at", *_LAST)
 """What is read of the latest result, moments as numbers; those of each status come last."""
 _SINCE, _SEEN_AT = (_KEPT.index(name) for name in ("since", "seen_at"))
@@ -58,7 +54,7 @@ def _replaced(*names: str) -> str:
     return "ON CONFLICT (series) DO UPDATE SET " + ", ".join(f"{name} = excluded.{name}" for name in names)
 
 
-_REPLACED, _RENEWED = _replaced(*_LATEST[1:], *TOLD), _replaced(*_LATEST[1:])
+_REPLACED, _RENEWED = _replaced(*_LATEST[1:], *_TOLD), _replaced(*_LATEST[1:])
 
 
 class Seen(NamedTuple):
@@ -115,7 +111,7 @@ def note(
     connection: sa.Connection,
     judged: Sequence[tuple[int, Judged]],
     seen: Sequence[Seen],
-    told: Mapping[int, tuple[Any, ...]],
+    told: Mapping[int, tuple[str | None, str]],
 ) -> None:
     """Keep what follows from facts that were just written; their series must be held.
 
@@ -123,7 +119,7 @@ def note(
         connection: in the transaction that wrote them.
         judged: the series and what matters of each new result.
         seen: the new values.
-        told: of each new result, by its key, what `TOLD` names.
+        told: of each new result, by its key, the runbook, where a run found it, and all of it in words; see `_seals.told`.
 
     """
     ordered = sorted(seen)
@@ -198,7 +194,7 @@ def _note_latest(
     touched: Sequence[int],
     judged: Sequence[tuple[int, Judged]],
     seen: Sequence[Seen],
-    told: Mapping[int, tuple[Any, ...]],
+    told: Mapping[int, tuple[str | None, str]],
 ) -> None:
     by_series: dict[int, list[Judged]] = {}
     seen_at: dict[int, int] = {}
@@ -238,8 +234,8 @@ def _note_latest(
         [(series, one.judged_at, one.result, *one.limits) for series, one in limits],
     )
     # A result that comes in is the latest, or the one before still is.
-    put(connection, t.latest, (*_LATEST, *TOLD), [(*one, *told[one[1]]) for one in latest if one[1] in told], _REPLACED)
-    put(connection, t.latest, _LATEST, [one for one in latest if one[1] not in told], _RENEWED)
+    put(connection, t.latest, (*_LATEST, *_TOLD), [(*one, *told[one[1]]) for one in latest if one[1] in told], _REPLACED)
+    put(connection, t.latest, _LATEST, [one[: len(_LATEST)] for one in latest if one[1] not in told], _RENEWED)
 
 
 def _latest_row(
@@ -252,7 +248,7 @@ def _latest_row(
         moments[place] = one.judged_at if known is None else max(known, one.judged_at)
     if row is not None:
         seen_at = max(seen_at, row[_SEEN_AT])
-    return series, last.result, last.judged_at, last.status.value, since, seen_at, *moments
+    return series, last.result, last.judged_at, last.status.value, since, seen_at, *moments, last.warning, last.critical
 
 
 def _micros(column: sa.Column[Any]) -> sa.ColumnElement[int]:

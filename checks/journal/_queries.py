@@ -1,4 +1,7 @@
-"""The questions that need more than one row's filter; each is answered by seeks, however long the history."""
+"""The questions that need more than one row's filter; each is answered by seeks, however long the history.
+
+Those that are always the same are built once, as building one takes longer than answering it; their parameters are named.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,16 @@ import sqlalchemy as sa
 
 from checks.journal import _tables as t
 from checks.journal._derived import DAY
-from checks.journal._rows import LATEST_COLUMNS, RESULT_COLUMNS, RUN_COLUMNS
+from checks.journal._rows import RESULT_COLUMNS, RUN_COLUMNS
 from checks.model import Status
 
 _END = datetime.max.replace(tzinfo=UTC)
+_HERE = sa.bindparam("environment", type_=sa.Text)
+
+
+_NAMED = (t.series.c.system, t.series.c.metric)
+_LATEST = t.series.join(t.latest, t.latest.c.series == t.series.c.id)
+_IS_HERE = t.series.c.environment == _HERE
 
 
 def runs_with_ends() -> sa.Select[Any]:
@@ -21,14 +30,15 @@ def runs_with_ends() -> sa.Select[Any]:
     return sa.select(*RUN_COLUMNS).select_from(t.runs.outerjoin(t.run_ends, t.run_ends.c.run_id == t.runs.c.id))
 
 
-def latest_runs(environment: str) -> sa.Select[Any]:
-    """The ended run of each runbook that started last: a run given up long after its time hides no later one."""
-    named = _each(t.runs.c.runbook, t.runs.c.environment == environment)
+@cache
+def latest_runs() -> sa.Select[Any]:
+    """The ended run of each runbook in an ``environment`` that started last: one given up long after hides no later one."""
+    named = _each(t.runs.c.runbook, t.runs.c.environment == _HERE)
     other, end = t.runs.alias(), t.run_ends.alias()
     latest = (
         sa.select(other.c.id)
         .join(end, end.c.run_id == other.c.id)
-        .where(other.c.environment == environment, other.c.runbook == named.c.name)
+        .where(other.c.environment == _HERE, other.c.runbook == named.c.name)
         .order_by(other.c.started_at.desc(), other.c.id.desc())
         .limit(1)
         .correlate(named)
@@ -39,20 +49,24 @@ def latest_runs(environment: str) -> sa.Select[Any]:
     )
 
 
-def newest_runs(environment: str, limit: int, *columns: sa.Column[Any]) -> sa.Select[Any]:
-    """Some columns of the runs of each runbook that started last, the newest first; of several at one time maybe more."""
-    named = _each(t.runs.c.runbook, t.runs.c.environment == environment)
+@cache
+def newest_runs(limit: int, *columns: sa.Column[Any]) -> sa.Select[Any]:
+    """Some columns of the runs of each runbook that started last, the newest first; of several at one time maybe more.
+
+    Its parameter: ``environment``.
+    """
+    named = _each(t.runs.c.runbook, t.runs.c.environment == _HERE)
     other = t.runs.alias()
     oldest = (
         sa.select(other.c.started_at)
-        .where(other.c.environment == environment, other.c.runbook == named.c.name)
+        .where(other.c.environment == _HERE, other.c.runbook == named.c.name)
         .order_by(other.c.started_at.desc(), other.c.id.desc())
         .limit(1)
         .offset(limit - 1)
         .correlate(named)
         .scalar_subquery()
     )
-    mine = (t.runs.c.environment == environment) & (t.runs.c.runbook == named.c.name)
+    mine = (t.runs.c.environment == _HERE) & (t.runs.c.runbook == named.c.name)
     since = sa.type_coerce(t.runs.c.started_at, sa.BigInteger) >= sa.func.coalesce(sa.type_coerce(oldest, sa.BigInteger), 0)
     return (
         sa.select(*dict.fromkeys((t.runs.c.runbook, *columns)))
@@ -61,8 +75,9 @@ def newest_runs(environment: str, limit: int, *columns: sa.Column[Any]) -> sa.Se
     )
 
 
-def counted(environment: str) -> sa.Select[Any]:
-    """How many runs each runbook has, how many of them have ended, and when the first of them started."""
+@cache
+def counted() -> sa.Select[Any]:
+    """How many runs each runbook in an ``environment`` has, how many of them have ended, and when the first of them started."""
     return (
         sa.select(
             t.runs.c.runbook,
@@ -71,7 +86,7 @@ def counted(environment: str) -> sa.Select[Any]:
             sa.func.min(t.runs.c.started_at).label("first"),
         )
         .select_from(t.runs.outerjoin(t.run_ends, t.run_ends.c.run_id == t.runs.c.id))
-        .where(t.runs.c.environment == environment)
+        .where(t.runs.c.environment == _HERE)
         .group_by(t.runs.c.runbook)
     )
 
@@ -114,13 +129,13 @@ def _each(column: sa.Column[Any], which: sa.ColumnElement[bool]) -> sa.CTE:
     return first.union_all(sa.select(following).where(first.c.name.is_not(None)))
 
 
-def latest_results(environment: str) -> sa.Select[Any]:
-    """The result of each metric that was judged last, of two at once the one recorded last; and what is known of its past."""
-    return (
-        sa.select(*LATEST_COLUMNS)
-        .select_from(t.series.join(t.latest, t.latest.c.series == t.series.c.id))
-        .where(t.series.c.environment == environment)
-    )
+@cache
+def latest_results() -> sa.Select[Any]:
+    """The result of each metric that was judged last, of two at once the one recorded last, and since when its status is that.
+
+    It is what `_rows.Recorded` reads, with a third column. Its parameter: ``environment``.
+    """
+    return sa.select(t.latest.c.told, t.latest.c.runbook, t.latest.c.since).select_from(_LATEST).where(_IS_HERE)
 
 
 def results_of(*run_ids: str) -> sa.Select[Any]:
@@ -151,13 +166,24 @@ def newest(environment: str) -> sa.Select[Any]:
     )
 
 
-def latest(environment: str) -> sa.Select[Any]:
-    """What is known of each metric without its history: its status, since when, and when it last had each status."""
-    return (
-        sa.select(t.series.c.system, t.series.c.metric, t.latest)
-        .select_from(t.series.join(t.latest, t.latest.c.series == t.series.c.id))
-        .where(t.series.c.environment == environment)
+@cache
+def latest(*names: str) -> sa.Select[Any]:
+    """What is known of each metric without its history: some columns of `_tables.latest`. Its parameter: ``environment``."""
+    return sa.select(*_NAMED, *(t.latest.c[name] for name in names)).select_from(_LATEST).where(_IS_HERE)
+
+
+@cache
+def seen() -> sa.Select[Any]:
+    """The latest result of each metric, when it was last seen, and how often it was judged from a day on.
+
+    Its parameters: ``environment``, ``since`` (a day since 1970).
+    """
+    days = t.series_days.c
+    judged = sa.select(sa.func.sum(sum((days[status.value] for status in Status), sa.literal_column("0", sa.BigInteger)))).where(
+        days.series == t.series.c.id, days.day >= sa.bindparam("since", type_=sa.Integer)
     )
+    number = judged.correlate(t.series).scalar_subquery().label("judged")
+    return sa.select(*_NAMED, t.latest.c.result, t.latest.c.seen_at, number).select_from(_LATEST).where(_IS_HERE)
 
 
 def with_a_value(environment: str) -> sa.Select[Any]:
@@ -175,17 +201,23 @@ def days(environment: str, since: int) -> sa.Select[Any]:
     )
 
 
-def days_of_systems(environment: str, since: int) -> sa.Select[Any]:
-    """The same for each system."""
-    told = days(environment, since).subquery()
-    counts = (sa.func.sum(told.c[status.value]).label(status.value) for status in Status)
-    return sa.select(told.c.system, told.c.day, *counts).group_by(told.c.system, told.c.day)
+@cache
+def days_of_systems() -> sa.Select[Any]:
+    """The same for each system. Its parameters: ``environment``, ``since``."""
+    counts = (sa.func.sum(t.series_days.c[status.value]).label(status.value) for status in Status)
+    return (
+        sa.select(t.series.c.system, t.series_days.c.day, *counts)
+        .select_from(t.series.join(t.series_days, t.series_days.c.series == t.series.c.id))
+        .where(_IS_HERE, t.series_days.c.day >= sa.bindparam("since", type_=sa.Integer))
+        .group_by(t.series.c.system, t.series_days.c.day)
+    )
 
 
-def unfinished_days(environment: str, since: int) -> sa.Select[Any]:
-    """The days on which runs of each system did not finish."""
+@cache
+def unfinished_days() -> sa.Select[Any]:
+    """The days on which runs of each system did not finish. Its parameters: ``environment``, ``since``."""
     return sa.select(t.unfinished_days.c.system, t.unfinished_days.c.day).where(
-        t.unfinished_days.c.environment == environment, t.unfinished_days.c.day >= since
+        t.unfinished_days.c.environment == _HERE, t.unfinished_days.c.day >= sa.bindparam("since", type_=sa.Integer)
     )
 
 
@@ -280,15 +312,19 @@ def limit_changes(environment: str) -> sa.Select[Any]:
     )
 
 
-def status_changes(environment: str, since: datetime, limit: int) -> sa.Select[Any]:
-    """Results since a moment whose status is not that of the one before, newest first."""
+@cache
+def status_changes() -> sa.Select[Any]:
+    """Results since a moment whose status is not that of the one before, newest first.
+
+    Its parameters: ``environment``, ``since``, ``limit``.
+    """
     changed = t.status_changes.c
     # The plus keeps SQLite from going through the changes of each metric: those of all are there in the order of their time.
     series = sa.type_coerce(sa.literal_column("+status_changes.series"), sa.BigInteger)
     return (
         sa.select(*RESULT_COLUMNS, changed.before.label("status_before"))
         .select_from(t.status_changes.join(t.results, t.results.c.id == changed.result).join(t.series, t.series.c.id == series))
-        .where(t.series.c.environment == environment, changed.judged_at >= since)
+        .where(_IS_HERE, changed.judged_at >= sa.bindparam("since", type_=t.Moment()))
         .order_by(changed.judged_at.desc(), changed.result.desc())
-        .limit(limit)
+        .limit(sa.bindparam("limit", type_=sa.Integer))
     )

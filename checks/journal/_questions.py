@@ -24,16 +24,15 @@ class Questions:
     """The half of a journal that only reads."""
 
     _engine: sa.Engine
+    _recorded: _rows.Recorded
 
     def snapshot(self, environment: str) -> Snapshot:
         """Everything a report needs, as of one moment."""
         with reading(self._engine) as connection:
-            rows = connection.execute(_queries.latest_results(environment)).all()
-            return Snapshot(
-                latest_runs=_latest_runs(connection, environment),
-                latest_results=_rows.to_recorded(rows),
-                since={f"{row.system}/{row.metric}": row.since for row in rows},
-            )
+            rows = connection.execute(_queries.latest_results(), {"environment": environment}).all()
+            runs = _latest_runs(connection, environment)
+        found = self._recorded.by_metric(environment, rows)
+        return Snapshot(runs, found, {slug: since for slug, (*_, since) in zip(found, rows, strict=True)})
 
     def latest_runs(self, environment: str) -> dict[str, Run]:
         """The latest ended run of each runbook, by the runbook's slug; latest is what started last."""
@@ -42,26 +41,27 @@ class Questions:
 
     def latest_results(self, environment: str) -> dict[str, RecordedResult]:
         """The latest result of each metric, by the metric's slug; latest is what was judged last, in whichever run."""
-        return _rows.to_recorded(self._all(_queries.latest_results(environment)))
+        return self._recorded.by_metric(environment, self._all(_queries.latest_results(), {"environment": environment}))
 
     def status_since(self, environment: str) -> dict[str, datetime]:
         """Since when each metric has had the status of its latest result, by the metric's slug."""
-        return {f"{row.system}/{row.metric}": row.since for row in self._all(_queries.latest(environment))}
+        return {f"{system}/{metric}": since for system, metric, since in self._latest(environment, "since")}
 
     def last_critical(self, environment: str) -> dict[str, datetime]:
         """When each metric was last critical, by the metric's slug; one that never was is left out."""
-        rows = self._all(_queries.latest(environment))
-        return {f"{row.system}/{row.metric}": row.last_critical for row in rows if row.last_critical is not None}
+        rows = self._latest(environment, "last_critical")
+        return {f"{system}/{metric}": at for system, metric, at in rows if at is not None}
 
     def last_seen(self, environment: str) -> dict[str, datetime]:
         """When each metric was last measured, or could not be, by the metric's slug."""
-        return {f"{row.system}/{row.metric}": row.seen_at for row in self._all(_queries.latest(environment))}
+        return {f"{system}/{metric}": seen_at for system, metric, seen_at in self._latest(environment, "seen_at")}
 
     def statuses_seen(self, environment: str) -> dict[str, frozenset[Status]]:
         """Every status that each metric ever had, by the metric's slug."""
+        rows = self._latest(environment, *(f"last_{status.value}" for status in Status))
         return {
-            f"{row.system}/{row.metric}": frozenset(s for s in Status if getattr(row, f"last_{s.value}") is not None)
-            for row in self._all(_queries.latest(environment))
+            f"{system}/{metric}": frozenset(status for status, at in zip(Status, last, strict=True) if at is not None)
+            for system, metric, *last in rows
         }
 
     def ever_measured(self, environment: str) -> frozenset[str]:
@@ -169,17 +169,19 @@ class Questions:
 
     def status_changes(self, environment: str, since: datetime, limit: int = 200) -> list[StatusChange]:
         """Results since a moment whose status is not that of their metric's result before, newest first."""
-        rows = self._all(_queries.status_changes(environment, since, limit))
+        given = {"environment": environment, "since": since, "limit": limit}
+        rows = self._all(_queries.status_changes(), given)
         return [StatusChange(_rows.to_result(row), row.status_before, row.run_id or "") for row in rows]
 
     def daily_worst(self, environment: str, since: datetime) -> dict[str, dict[date, Status]]:
         """The worst status of each day (UTC) of each system, from the day of `since` on; a silent day is left out."""
         seen: dict[str, dict[date, Status]] = {}
+        given = {"environment": environment, "since": _day(since)}
         with reading(self._engine) as connection:
-            for row in connection.execute(_queries.days_of_systems(environment, _day(since))):
+            for row in connection.execute(_queries.days_of_systems(), given):
                 tally = Tally(row.ok, row.warning, row.critical, row.unknown)
                 seen.setdefault(row.system, {})[_EPOCH + timedelta(days=row.day)] = tally.worst
-            for row in connection.execute(_queries.unfinished_days(environment, _day(since))):
+            for row in connection.execute(_queries.unfinished_days(), given):
                 days, day = seen.setdefault(row.system, {}), _EPOCH + timedelta(days=row.day)
                 days[day] = Status.worst([Status.UNKNOWN, *([days[day]] if day in days else [])])
         return seen
@@ -215,6 +217,9 @@ class Questions:
         rows = self._all(query if environment is None else query.where(t.signs.c.environment == environment))
         return [Sign(row.environment, row.role, row.owner, row.since, row.at, row.until) for row in rows]
 
+    def _latest(self, environment: str, *names: str) -> Sequence[sa.Row[Any]]:
+        return self._all(_queries.latest(*names), {"environment": environment})
+
     def _all(
         self, query: sa.Select[Any] | sa.CompoundSelect[Any], given: Mapping[str, object] | None = None
     ) -> Sequence[sa.Row[Any]]:
@@ -222,7 +227,7 @@ class Questions:
 
 
 def _latest_runs(connection: sa.Connection, environment: str) -> dict[str, Run]:
-    return {row.runbook: _rows.to_run(row) for row in connection.execute(_queries.latest_runs(environment))}
+    return {row.runbook: _rows.to_run(row) for row in connection.execute(_queries.latest_runs(), {"environment": environment})}
 
 
 def _day(moment: datetime) -> int:

@@ -8,11 +8,14 @@ from typing import Any
 import sqlalchemy as sa
 
 from checks.journal import _tables as t
-from checks.journal._derived import DAY, TOLD
-from checks.journal._engine import asked
+from checks.journal import _seals
+from checks.journal._derived import DAY
+from checks.journal._engine import asked, reading
+from checks.journal._put import put
 from checks.model import RunState, Status
 
 _STATUSES = tuple(Status)
+_LATEST = tuple(column.name for column in t.latest.c)
 
 
 def rebuild(connection: sa.Connection) -> None:
@@ -24,6 +27,7 @@ def rebuild(connection: sa.Connection) -> None:
         connection.execute(sa.delete(table))
     for table, columns, rows, *_ in _parts():
         connection.execute(sa.insert(table).from_select(columns, rows))
+    put(connection, t.latest, _LATEST, _latest_rows(connection))
 
 
 def differing(engine: sa.Engine) -> Iterator[tuple[str, int]]:
@@ -39,6 +43,11 @@ def differing(engine: sa.Engine) -> Iterator[tuple[str, int]]:
             )
         if number:
             yield table.name, number
+    with reading(engine) as connection:
+        kept = {tuple(row) for row in connection.execute(sa.select(*(_plain(column) for column in t.latest.c)))}
+        number = sum(1 for _ in kept.symmetric_difference(_latest_rows(connection)))
+    if number:
+        yield t.latest.name, number
 
 
 def _differing(engine: sa.Engine, table: sa.Table, names: list[str], rows: Any, which: sa.ColumnElement[bool]) -> int:
@@ -67,7 +76,6 @@ def _parts() -> Iterator[_Part]:
         (t.series_days, _days()),
         (t.status_changes, _changes(t.results.c.status)),
         (t.limit_changes, _changes(t.results.c.warning, t.results.c.critical)),
-        (t.latest, _latest()),
     ):
         yield table, [column.name for column in table.c], rows, sa.true(), None
 
@@ -188,6 +196,7 @@ def _latest() -> sa.Select[Any]:
     changed = sa.select(sa.func.max(_micros(t.status_changes.c.judged_at))).where(t.status_changes.c.series == t.series.c.id)
     seen = sa.select(sa.func.max(_micros(t.observations.c.ts))).where(t.observations.c.series == t.series.c.id)
     judged, seen_at = _micros(t.results.c.judged_at), seen.scalar_subquery()
+    names = (t.series.c.environment, t.series.c.system, t.series.c.metric)
     moments = (
         sa.select(
             t.results.c.series,
@@ -197,14 +206,13 @@ def _latest() -> sa.Select[Any]:
         .subquery()
     )
     return sa.select(
-        t.series.c.id,
+        *names,
+        *(t.results.c[name] for name in _seals.SEALED),
         t.results.c.id,
-        judged,
-        t.results.c.status,
-        changed.scalar_subquery(),
-        sa.case((seen_at > judged, seen_at), else_=judged),
-        *(moments.c[status.value] for status in _STATUSES),
-        *(_told(name) for name in TOLD),
+        changed.scalar_subquery().label("since"),
+        sa.case((seen_at > judged, seen_at), else_=judged).label("seen_at"),
+        *(moments.c[status.value].label(f"last_{status.value}") for status in _STATUSES),
+        t.runs.c.runbook,
     ).select_from(
         t.series.join(t.results, t.results.c.id == last)
         .join(moments, moments.c.series == t.series.c.id)
@@ -212,7 +220,18 @@ def _latest() -> sa.Select[Any]:
     )
 
 
-def _told(name: str) -> sa.ColumnElement[Any]:
-    if name == "runbook":
-        return t.runs.c.runbook
-    return sa.cast(t.results.c.baseline, sa.Text) if name == "baseline" else t.results.c[name]
+def _latest_rows(connection: sa.Connection) -> list[tuple[Any, ...]]:
+    """What belongs into the table of the latest, as the database keeps it; what a result says is put into words here."""
+    found = []
+    for row in connection.execute(_latest()):
+        values = _seals.values_of(row)
+        kept = row._asdict() | dict(zip(_seals.SEALED, values, strict=True))
+        kept |= {"result": row.id, "told": _seals.told((row.environment, row.system, row.metric), values)}
+        found.append(tuple(kept[name] for name in _LATEST))
+    return found
+
+
+def _plain(column: sa.Column[Any]) -> sa.ColumnElement[Any]:
+    """A column as the database keeps it."""
+    kind = sa.BigInteger if isinstance(column.type, t.Moment) else sa.Text if isinstance(column.type, sa.Enum) else column.type
+    return sa.type_coerce(column, kind)

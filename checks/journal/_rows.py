@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from operator import itemgetter
@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from checks.journal import _seals
 from checks.journal import _tables as t
-from checks.journal._derived import TOLD, Seen
+from checks.journal._derived import Seen
 from checks.journal._walk import Judged
 from checks.journal.facts import Event, RecordedResult, Stretch
 from checks.model import BaselineUsed, Observation, Result, Run, RunState, Status
@@ -28,19 +28,15 @@ RUN_COLUMNS = (
     t.run_ends.c.evidence,
     t.run_ends.c.redacted,
 )
+# Read by their places: to ask a row for each of its columns by name takes longer than to read it from the database.
 _OF_A_RESULT = (
     *("title", "status", "reason", "judged_at", "measured_at", "value", "unit", "took", "source", "detail", "samples"),
     *("warning", "critical", "cell", "step", "baseline"),
 )
 _NAMED = (t.series.c.system, t.series.c.metric)
-# Read by their places: to ask a row for each of its columns by name takes longer than to read it from the database.
 RESULT_COLUMNS = (*_NAMED, *(t.results.c[name] for name in _OF_A_RESULT), t.results.c.run_id)
-LATEST_COLUMNS = (
-    *_NAMED,
-    *(t.latest.c[name] for name in _OF_A_RESULT),
-    *(t.latest.c[name] for name in ("run_id", "runbook", "since")),
-)
 _WIDTH = len(_NAMED) + len(_OF_A_RESULT)
+_BY_WORD = {status.value: status for status in Status}
 
 
 def start_row(run: Run) -> dict[str, Any]:
@@ -106,16 +102,8 @@ def result_values(run_id: str | None, series: int, result: Result) -> list[Any]:
 
 
 _PLACES = {name: place for place, name in enumerate(_seals.SEALED)}
-# The runbook is no value of a result; it comes second.
-_told = itemgetter(*(_PLACES[name] for name in TOLD if name != "runbook"))
 _seen = itemgetter(*(_PLACES[name] for name in ("series", "measured_at", "value", "unit")))
 _judged = itemgetter(*(_PLACES[name] for name in ("judged_at", "warning", "critical")))
-
-
-def told_of(values: Sequence[Any], runbook: str | None) -> tuple[Any, ...]:
-    """What of a result's values is kept of the latest one; see `_derived.TOLD`."""
-    run, *told = _told(values)
-    return run, runbook, *told
 
 
 def judged_of(number: int, status: Status, values: Sequence[Any]) -> Judged:
@@ -139,12 +127,14 @@ def seen(series: int, result: Result, status: Status | None) -> Seen | None:
 
 
 def to_result(row: Sequence[Any]) -> Result:
-    """The result as it was given, from a row that begins with `RESULT_COLUMNS` or `LATEST_COLUMNS`."""
+    """The result as it was given, from a row that begins with `RESULT_COLUMNS`."""
     system, metric, title, status, reason, judged_at, *seen, warning, critical, cell, step, baseline = row[:_WIDTH]
-    if isinstance(baseline, str):
-        baseline = json.loads(baseline)
-    used = BaselineUsed(**baseline) if baseline else None
+    used = _baseline(json.loads(baseline) if isinstance(baseline, str) else baseline)
     return Result(system, metric, title, status, reason, judged_at, _seen_in(*seen), warning, critical, cell, step, used)
+
+
+def _baseline(told: Mapping[str, Any] | None) -> BaselineUsed | None:
+    return BaselineUsed(**told) if told else None
 
 
 def _seen_in(
@@ -153,13 +143,46 @@ def _seen_in(
     return None if at is None else Observation(math.nan if value is None else value, unit, at, took, source, detail, samples)
 
 
-def to_recorded(rows: Iterable[Sequence[Any]]) -> dict[str, RecordedResult]:
-    """By metric: its latest result with where it came from, from rows of `LATEST_COLUMNS`."""
-    found = {}
-    for row in rows:
-        system, metric, *_, run, runbook, _ = row
-        found[f"{system}/{metric}"] = RecordedResult(to_result(row), run or "", runbook or "")
-    return found
+def to_recorded(told: str, runbook: str | None) -> RecordedResult:
+    """A result with where it came from, as it stands among the latest; see `_seals.told`."""
+    _, system, metric, run, _, title, status, reason, judged_at, measured_at, *more = json.loads(told)
+    value, unit, took, source, detail, warning, critical, cell, step, samples, baseline = more
+    judged = t.from_micros(judged_at)
+    seen = None
+    if measured_at is not None:
+        at = judged if measured_at == judged_at else t.from_micros(measured_at)
+        seen = _seen_in(at, value, unit, took, source, detail, samples)
+    used = baseline and _baseline(json.loads(baseline))
+    result = Result(system, metric, title, _BY_WORD[status], reason, judged, seen, warning, critical, cell, step, used)
+    return RecordedResult(result, run or "", runbook or "")
+
+
+class Recorded:
+    """The latest results as they were read last: one that is as it was is not put together once more.
+
+    A result is never changed, so what it says in words tells it from every other one.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[str, dict[str, tuple[str, RecordedResult]]] = {}
+
+    def by_metric(self, environment: str, rows: Iterable[Sequence[Any]]) -> dict[str, RecordedResult]:
+        """By metric: its latest result.
+
+        Args:
+            environment: all latest results of which are given.
+            rows: what each says and the runbook, first.
+
+        """
+        known, found = self._known.get(environment, {}), {}
+        for told, runbook, *_ in rows:
+            one = known.get(told)
+            if one is None:
+                recorded = to_recorded(told, runbook)
+                one = f"{recorded.result.system}/{recorded.result.metric}", recorded
+            found[told] = one
+        self._known[environment] = found
+        return dict(found.values())
 
 
 def to_stretches(rows: Iterable[Sequence[Any]]) -> dict[str, list[Stretch]]:

@@ -46,23 +46,32 @@ Name = tuple[str, str, str]
 _encoded = json.JSONEncoder(sort_keys=True).encode
 
 
-def of_result(named: Name, values: Sequence[Any]) -> int:
-    """The seal of a result; never 0, which stands for none.
+def told(named: Name, values: Sequence[Any]) -> str:
+    """A result in words, which its seal covers: a list in JSON.
 
     Args:
         named: whose result it is.
         values: of the columns `SEALED`, as the database keeps them; the baseline as text, its keys sorted.
 
     """
-    told = _encoded((*named, *values)).encode()
-    return int.from_bytes(hashlib.blake2b(told, digest_size=8).digest(), "big") & MASK or 1
+    return _encoded((*named, *values))
+
+
+def of_result(told: str) -> int:
+    """The seal of a result in words; never 0, which stands for none."""
+    return int.from_bytes(hashlib.blake2b(told.encode(), digest_size=8).digest(), "big") & MASK or 1
+
+
+def values_of(row: sa.Row[Any]) -> list[Any]:
+    """The columns `SEALED` of a result that was read, as the database keeps them."""
+    values = [_plain(getattr(row, name)) for name in SEALED]
+    values[-1] = values[-1] and _encoded(values[-1])
+    return values
 
 
 def of_row(named: Name, row: sa.Row[Any]) -> int:
     """The seal of a result that was read."""
-    values = [_plain(getattr(row, name)) for name in SEALED]
-    values[-1] = values[-1] and _encoded(values[-1])
-    return of_result(named, values)
+    return of_result(told(named, values_of(row)))
 
 
 def of_observation(series: int, micros: int, value: float, unit: str, status: str | None) -> int:

@@ -14,7 +14,7 @@ from checks.journal import _tables as t
 from checks.journal._derived import DAY
 from checks.journal._engine import asked, reading
 from checks.journal.facts import Counted, InForce, RunMark, Stretch
-from checks.model import Result, Run, RunState, Status
+from checks.model import Result, Run, RunState
 
 _MOST_AT_ONCE = 500
 """Names in one question; databases have a bound."""
@@ -41,13 +41,13 @@ class Bulk:
         Where this is as it was, so are these runs: a run is added, ends once, and is never changed.
         """
         found: dict[str, list[tuple[str, str]]] = {}
-        for row in self._all(_queries.newest_runs(self._environment, limit, t.runs.c.id, t.run_ends.c.state)):
+        for row in self._all(_queries.newest_runs(limit, t.runs.c.id, t.run_ends.c.state)):
             found.setdefault(row.runbook, []).append((row.id, row.state.value if row.state else ""))
         return {runbook: tuple(some[:limit]) for runbook, some in found.items()}
 
     def counted(self) -> dict[str, Counted]:
         """By runbook: how many runs there are. It is the one question that looks at each of them, in an index."""
-        rows = self._all(_queries.counted(self._environment))
+        rows = self._all(_queries.counted())
         return {row.runbook: Counted(int(row.number), int(row.ended), row.first) for row in rows}
 
     def run_marks(self, after: Mapping[str, tuple[datetime, str] | None]) -> dict[str, list[RunMark]]:
@@ -72,7 +72,7 @@ class Bulk:
         """The runs of each runbook that started last, the newest first."""
         found: dict[str, list[Run]] = {}
         for some in _portions(runbooks):
-            query = _queries.newest_runs(self._environment, limit, *_rows.RUN_COLUMNS).where(t.runs.c.runbook.in_(some))
+            query = _queries.newest_runs(limit, *_rows.RUN_COLUMNS).where(t.runs.c.runbook.in_(some))
             for row in self._all(query):
                 found.setdefault(row.runbook, []).append(_rows.to_run(row))
         return {runbook: runs[:limit] for runbook, runs in found.items()}
@@ -96,22 +96,8 @@ class Bulk:
 
         Where this is as it was, nothing has come to the metric's history.
         """
-        days, day = t.series_days.c, t.to_micros(since) // DAY
-        judged = sa.select(sa.func.sum(sum((days[status.value] for status in Status), sa.literal(0)))).where(
-            days.series == t.series.c.id, days.day >= day
-        )
-        query = (
-            sa.select(
-                t.series.c.system,
-                t.series.c.metric,
-                t.latest.c.result,
-                t.latest.c.seen_at,
-                judged.correlate(t.series).scalar_subquery().label("judged"),
-            )
-            .select_from(t.series.join(t.latest, t.latest.c.series == t.series.c.id))
-            .where(t.series.c.environment == self._environment)
-        )
-        return {f"{row.system}/{row.metric}": (row.result, row.seen_at, int(row.judged or 0)) for row in self._all(query)}
+        rows = self._all(_queries.seen(), since=t.to_micros(since) // DAY)
+        return {f"{system}/{metric}": (result, seen_at, int(judged or 0)) for system, metric, result, seen_at, judged in rows}
 
     def stretches(self, metrics: Sequence[str], since: datetime, width: timedelta) -> dict[str, list[Stretch]]:
         """What was observed of metrics, summed up in stretches of one width that began since a moment, the oldest first."""
@@ -179,8 +165,8 @@ class Bulk:
         for some in _portions(known):
             yield dict(some)
 
-    def _all(self, query: sa.Select[Any]) -> Sequence[sa.Row[Any]]:
-        return asked(self._engine, query)
+    def _all(self, query: sa.Select[Any], **given: object) -> Sequence[sa.Row[Any]]:
+        return asked(self._engine, query, {"environment": self._environment, **given})
 
 
 def _portions(names: Sequence[_T]) -> Iterator[Sequence[_T]]:

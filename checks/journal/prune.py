@@ -126,7 +126,7 @@ def _plan(connection: sa.Connection, before: datetime, spared: Mapping[str, date
         stay.setdefault(series, []).append(result)
         held.add(run)
     for (environment,) in connection.execute(sa.select(runs.environment).distinct()).all():
-        held |= {row.id for row in connection.execute(_queries.latest_runs(environment))}
+        held |= {row.id for row in connection.execute(_queries.latest_runs(), {"environment": environment})}
     old = (
         sa.select(runs.id, runs.system, ends.ended_at)
         .join_from(t.runs, t.run_ends, ends.run_id == runs.id)

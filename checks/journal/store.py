@@ -41,6 +41,7 @@ class Journal(Questions):
         self._engine = engine
         self._holdings = leases.Holdings(engine)
         self._names: dict[str, dict[tuple[str, str], int]] = {}
+        self._recorded = _rows.Recorded()
 
     @classmethod
     def open(cls, url: str, *, create: bool = True) -> Journal:
@@ -203,9 +204,10 @@ class Journal(Questions):
             named = result.system, result.metric
             series = keys[named]
             values = _rows.result_values(run_id, series, result)
-            sealed.append(_seals.of_result((environment, *named), values))
+            words = _seals.told((environment, *named), values)
+            sealed.append(_seals.of_result(words))
             rows.append((number, *values, sealed[-1]))
-            told[number] = _rows.told_of(values, runbook)
+            told[number] = runbook, words
             judged.append((series, _rows.judged_of(number, result.status, values)))
             seen.append(_rows.seen_of(values))
         _put.put(connection, t.results, ("id", *_seals.SEALED, "seal"), rows)

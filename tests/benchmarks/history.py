@@ -157,8 +157,8 @@ def _month() -> int:
 
 def _statements() -> dict[str, tuple[sa.Select[Any], dict[str, Any]]]:
     return {
-        "latest": (q.latest_results("production"), {}),
-        "status of all": (q.latest("production"), {}),
+        "latest": (q.latest_results(), {"environment": "production"}),
+        "status of all": (q.latest("since"), {"environment": "production"}),
         "sparkline": (q.stretches_of_one(timedelta(minutes=10)), _named() | {"since": NOW - DAY}),
         "uptime": (q.tally(), _named() | {"since": _month()}),
     }
