@@ -80,6 +80,26 @@ def of_keys(
     return connection.exec_driver_sql(f"{read} IN (SELECT value FROM json_each(?)) {then}", (f"[{listed}]",)).all()  # noqa: S608
 
 
+def put_drawn(
+    connection: sa.Connection, table: sa.Table, columns: Sequence[str], rows: Sequence[Row], drawn: str, then: str = ""
+) -> None:
+    """Insert into PostgreSQL what a question draws from rows, which are told once however often it takes them.
+
+    Args:
+        connection: in a transaction that writes.
+        table: into which; all columns of it.
+        columns: what each row's values are, called as in the table.
+        rows: what the question is asked of; at least one.
+        drawn: the question; ``{rows}`` stands for the rows.
+        then: what follows in the statement.
+
+    """
+    kinds = ", ".join(f"%s::{kind}[]" for kind in _kinds(table, tuple(columns)))
+    asked = drawn.format(rows=f"unnest({kinds}) AS given({', '.join(columns)})")
+    names = tuple(column.name for column in table.c)
+    connection.exec_driver_sql(f"{_head(table, names)} {asked} {then}", _lists(table, columns, rows))
+
+
 def next_ids(connection: sa.Connection, table: sa.Table, number: int) -> list[int]:
     """The keys of the next so many rows of a table, rising; nobody else is given any of them."""
     if connection.dialect.name == "postgresql":
@@ -123,7 +143,7 @@ def _lists(table: sa.Table, columns: Sequence[str], rows: Sequence[Row]) -> tupl
     """Each column's values as PostgreSQL reads a list."""
     kinds = _kinds(table, tuple(columns))
     return tuple(
-        f"{{{','.join(_texts(values) if kind in _TEXTS else map(_number, values))}}}"
+        f"{{{','.join(_texts(values) if kind in _TEXTS else _numbers(values))}}}"
         for kind, values in zip(kinds, zip(*rows, strict=True), strict=True)
     )
 
@@ -131,8 +151,10 @@ def _lists(table: sa.Table, columns: Sequence[str], rows: Sequence[Row]) -> tupl
 _TEXTS = frozenset({"text", "json"})
 
 
-def _number(value: float | None) -> str:
-    return "NULL" if value is None else repr(value)
+def _numbers(values: Sequence[float | None]) -> Iterator[str]:
+    if None in values:
+        return ("NULL" if value is None else repr(value) for value in values)
+    return map(repr, values)
 
 
 def _texts(values: Sequence[str | None]) -> Iterator[str]:

@@ -217,7 +217,7 @@ class Questions:
         rows = self._all(query if environment is None else query.where(t.signs.c.environment == environment))
         return [Sign(row.environment, row.role, row.owner, row.since, row.at, row.until) for row in rows]
 
-    def _latest(self, environment: str, *names: str) -> Sequence[sa.Row[Any]]:
+    def _latest(self, environment: str, *names: str) -> Sequence[Any]:
         return self._all(_queries.latest(*names), {"environment": environment})
 
     def _all(

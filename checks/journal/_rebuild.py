@@ -1,4 +1,4 @@
-"""Draws everything that is derived anew from the facts, inside the database."""
+"""Draws everything that is derived anew from the facts, inside the database; only what is latest is put into words here."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from checks.journal import _tables as t
 from checks.journal import _seals
+from checks.journal import _tables as t
 from checks.journal._derived import DAY
 from checks.journal._engine import asked, reading
 from checks.journal._put import put

@@ -96,7 +96,7 @@ class Bulk:
 
         Where this is as it was, nothing has come to the metric's history.
         """
-        rows = self._all(_queries.seen(), since=t.to_micros(since) // DAY)
+        rows: Sequence[Any] = self._all(_queries.seen(), since=t.to_micros(since) // DAY)
         return {f"{system}/{metric}": (result, seen_at, int(judged or 0)) for system, metric, result, seen_at, judged in rows}
 
     def stretches(self, metrics: Sequence[str], since: datetime, width: timedelta) -> dict[str, list[Stretch]]:

@@ -88,7 +88,7 @@ def prune(engine: sa.Engine, before: datetime, spared: Mapping[str, datetime], n
         plan = _plan(connection, before, spared)
         observed = list(_observed(connection, plan))
         gone = _evidence(connection, plan.runs), _inputs(connection, plan.runs)
-        # What points at results goes first, and is drawn anew in the end.
+        # What is drawn from results goes first, and is drawn anew in the end.
         for table in t.DERIVED:
             connection.execute(sa.delete(table))
         results = sum(_delete(connection, t.results, t.results.c.run_id.in_(some)) for some in _portions(plan.runs))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -11,10 +12,10 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from checks.journal import Sample, Tally, _derived, _tables
+from checks.journal import RecordedResult, Sample, Tally, _derived, _tables
 from checks.journal._engine import reading
 from checks.journal.store import Journal
-from checks.model import Result, RunState, Status
+from checks.model import BaselineUsed, Result, RunState, Status
 from tests.journal.samples import NOW, a_result, a_run, ended, keep
 
 MINUTE = timedelta(minutes=1)
@@ -191,6 +192,34 @@ class DerivedContract:
                 journal.record_samples("sandbox", [a_sample()])
         journal.record_samples("sandbox", [a_sample(minutes=1)])
         assert len(journal.observations("shop/error-rate", "sandbox", NOW)) == 1
+
+    def test_a_latest_result_is_the_result_that_was_given(self, journal: Journal) -> None:
+        """Whatever a result says, it says the same as its metric's latest: drawn at once, drawn anew, read again."""
+        odd = [
+            a_result("none", value=None, status=Status.UNKNOWN, warning=None, critical=None, cell=None, step=None),
+            a_result("nan", value=math.nan, status=Status.UNKNOWN),
+            a_result("tiny", value=-0.0, title='A "größer" one\n\u2028', reason=""),
+            a_result("huge", value=1e308, baseline=BaselineUsed(0.1 + 0.2, "%", 412, "median of 28 d")),
+            a_result("third", value=1 / 3),
+        ]
+        done = keep(journal, *odd)
+        given = {f"shop/{one.metric}": RecordedResult(one, done.id, done.runbook) for one in journal.results(done.id)}
+        for _ in range(2):
+            for _ in range(2):
+                assert repr(journal.latest_results("sandbox")) == repr({slug: given[slug] for slug in sorted(given)})
+            journal.rebuild()
+            journal = Journal(journal._engine)
+
+    def test_what_is_as_it_was_is_not_put_together_again(self, journal: Journal) -> None:
+        """Of an answer that is asked for again only what is new is new; another environment's answer is its own."""
+        keep(journal, a_result(), a_result("latency"))
+        keep(journal, a_result(value=0.7), environment="staging")
+        first, other = journal.latest_results("sandbox"), journal.latest_results("staging")
+        done = keep(journal, a_result(at=NOW + MINUTE, value=0.5), at=NOW + MINUTE)
+        again = journal.snapshot("sandbox").latest_results
+        assert again["shop/latency"] is first["shop/latency"]
+        assert again["shop/error-rate"].run_id == done.id
+        assert journal.latest_results("staging")["shop/error-rate"] is other["shop/error-rate"]
 
     def test_the_newest_runs_of_each_runbook_are_found_together(self, journal: Journal) -> None:
         """Of each runbook the runs that started last come back, the newest first, so many at most, with or without an end."""

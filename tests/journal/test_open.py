@@ -148,6 +148,31 @@ def test_a_first_journal_is_brought_up_to_date(url: str) -> None:
         assert old.execute("SELECT count(*) FROM results").fetchone() == (1,)
 
 
+def test_what_was_derived_under_an_older_schema_is_derived_anew(url: str) -> None:
+    """A journal whose derived tables another schema made, and filled, says the same after it was brought up to date."""
+    engine = _engine.engine_for(url)
+    _engine.make_file(_file(url))
+    with _engine.writing(engine) as connection:
+        _migrate.upgrade(connection, "0005")
+        for statement in (
+            "INSERT INTO series VALUES (1, 'sandbox', 'shop', 'error-rate')",
+            "INSERT INTO results (id, series, title, status, reason, judged_at) VALUES (1, 1, 'Errors', 'unknown', 'gone', 5)",
+            "INSERT INTO latest (series, result, judged_at, status, since, seen_at, title) VALUES (1, 1, 5, 'ok', 5, 5, 'E')",
+            "INSERT INTO status_changes VALUES (1, 5, 1, 'unknown', NULL)",
+            "INSERT INTO limit_changes VALUES (1, 5, 1, NULL, NULL)",
+            "INSERT INTO series_days VALUES (1, 0, 0, 0, 0, 1)",
+            "INSERT INTO stretches VALUES (1, 600000000, 0, '%', 1, 0, 0, 0, 5)",
+        ):
+            connection.execute(sa.text(statement))
+    engine.dispose()
+    with open_journal(url, create=False) as journal:
+        recorded = journal.latest_results("sandbox")["shop/error-rate"]
+        assert (recorded.result.title, recorded.result.reason, recorded.run_id) == ("Errors", "gone", "")
+        (change,) = journal.status_changes("sandbox", recorded.result.judged_at)
+        assert change.result == recorded.result
+        assert journal.stretches("sandbox", recorded.result.judged_at - timedelta(hours=1), timedelta(hours=1)) == {}
+
+
 def _add_a_column(connection: sa.Connection) -> None:
     Operations(MigrationContext.configure(connection)).add_column("runs", sa.Column("fresh", sa.Text))
     connection.execute(sa.text("UPDATE alembic_version SET version_num = 'next'"))
