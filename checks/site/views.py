@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from operator import itemgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from checks.judge import format_observed
 from checks.judge.lifetimes import run_until
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 
 BADNESS = (Status.CRITICAL, Status.UNKNOWN, Status.WARNING, Status.OK)
 """The worst first."""
+
+_AGES = (Status.OK, Status.WARNING)
+"""What nobody can say any more once it is too old."""
+_RANK = {label: at for at, label in enumerate(("ok", "warning", "stale", "unknown", "critical"))}
 
 _ALIKE = 2
 """More metrics than this with one trouble are told as one."""
@@ -89,7 +94,7 @@ def run_badge(facts: Facts, run: Run | None, runbook: Runbook) -> Badge:
         return Badge("unknown")
     until = run_until(runbook, run)
     over = facts.passed(until)
-    aged = over and run.status in (Status.OK, Status.WARNING)
+    aged = over and run.status in _AGES
     return _badge("stale" if aged else run.status.value, run.ended_at or run.started_at, None if over else until)
 
 
@@ -264,24 +269,17 @@ class StepView:
     Attributes:
         badge: of its results; ``None`` where it has none.
         said: why there is none, or what became of the step.
-        of: how many results all steps of the run have.
+        rows: all of its results.
+        first: those that a page shows: all, or of very many those that are wrong first.
 
     """
 
     run: Run | None
     badge: Badge | None
     said: str
-    rows: tuple[tuple[Result, Badge], ...] = ()
+    rows: Sequence[Result] = ()
+    first: Sequence[tuple[Result, Badge]] = ()
     outputs: tuple[tuple[int, Output], ...] = ()
-    of: int = 0
-
-    @property
-    def first(self) -> tuple[tuple[Result, Badge], ...]:
-        """The results that a page shows: all, or of very many those that are wrong first."""
-        share = max(_LEAST_RESULTS, _MOST_OF_A_RUN * len(self.rows) // max(self.of, _MOST_OF_A_RUN))
-        if len(self.rows) <= min(share, _MOST_RESULTS):
-            return self.rows
-        return tuple(sorted(self.rows, key=lambda row: row[1].label == "ok"))[: min(share, _MOST_RESULTS)]
 
     @property
     def lines(self) -> int:
@@ -301,20 +299,21 @@ def step(facts: Facts, runbook: Runbook, number: int) -> StepView:
     cells = evidence.step(declared.title, number)
     positions = {cell.position for cell in cells}
     of = facts.results.get(runbook.slug, ())
-    results = [result for result in of if result.cell in positions]
-    rows = tuple((result, _result_badge(facts, runbook, result)) for result in results)
+    rows = [result for result in of if result.cell in positions]
+    told = _told(facts, runbook, rows)
+    first = [(one.result, one.badge) for one in _first(told, len(of))]
     outputs = tuple((cell.position, output) for cell in cells for output in cell.outputs if not output.result)
     code = [cell for cell in cells if cell.code and cell.source.strip()]
     if any(output.failed for _, output in outputs):
-        return StepView(run, Badge("unknown"), "failed", rows, outputs, len(of))
+        return StepView(run, Badge("unknown"), "failed", rows, first, outputs)
     if rows:
-        return StepView(run, _worst(rows), "", rows, outputs, len(of))
+        return StepView(run, _worst(told), "", rows, first, outputs)
     if not code:
-        return StepView(run, None, "", rows, outputs)
+        return StepView(run, None, "", outputs=outputs)
     if any(cell.executed for cell in code):
-        return StepView(run, None, "executed", rows, outputs)
+        return StepView(run, None, "executed", outputs=outputs)
     stopped = run.state in (RunState.FAILED, RunState.TIMED_OUT, RunState.LOST) and declared.step_class is StepClass.READ
-    return StepView(run, None, "not reached" if stopped else "not executed", rows, outputs)
+    return StepView(run, None, "not reached" if stopped else "not executed", outputs=outputs)
 
 
 def _badge(label: str, measured: datetime | None, until: datetime | None) -> Badge:
@@ -323,22 +322,47 @@ def _badge(label: str, measured: datetime | None, until: datetime | None) -> Bad
     return Badge(label, measured, max(0, int((until - measured).total_seconds())))
 
 
-def _result_badge(facts: Facts, runbook: Runbook, result: Result) -> Badge:
-    system = facts.catalogue.systems.get(result.system)
-    metric = system.metrics.get(result.metric) if system else None
-    measured = result.observation.measured_at if result.observation else result.judged_at
-    lasts = facts.catalogue.lifetimes(facts.environment).of(metric, runbook.slug) if metric else runbook.fresh_for
-    until = measured + lasts
-    over = facts.passed(until)
-    aged = over and result.status in (Status.OK, Status.WARNING)
-    return _badge("stale" if aged else result.status.value, measured, None if over else until)
+class _Told(NamedTuple):
+    """A result as it is told: thousands are looked at, of which few have a badge of their own."""
+
+    result: Result
+    label: str
+    measured: datetime
+    until: datetime | None
+
+    @property
+    def badge(self) -> Badge:
+        return _badge(self.label, self.measured, self.until)
 
 
-def _worst(rows: tuple[tuple[Result, Badge], ...]) -> Badge:
-    rank = ("ok", "warning", "stale", "unknown", "critical")
-    worst = max((shown for _, shown in rows), key=lambda shown: rank.index(shown.label))
-    ends = [shown.until for _, shown in rows if shown.until is not None]
-    return _badge(worst.label, worst.measured, min(ends, default=None))
+def _told(facts: Facts, runbook: Runbook, results: Sequence[Result]) -> list[_Told]:
+    lifetimes = facts.catalogue.lifetimes(facts.environment)
+    found = []
+    for result in results:
+        system = facts.catalogue.systems.get(result.system)
+        metric = system.metrics.get(result.metric) if system else None
+        measured = result.observation.measured_at if result.observation else result.judged_at
+        found.append((result, measured, measured + (lifetimes.of(metric, runbook.slug) if metric else runbook.fresh_for)))
+    # What ends before a moment that is over is over, too: few of them need be asked for.
+    ends = sorted({until for _, _, until in found})
+    over = set(ends[: bisect_left(ends, True, key=lambda until: not facts.passed(until))])
+    return [
+        _Told(result, "stale" if until in over and result.status in _AGES else result.status.value, measured, None)
+        if until in over
+        else _Told(result, result.status.value, measured, until)
+        for result, measured, until in found
+    ]
+
+
+def _first(told: Sequence[_Told], of: int) -> Sequence[_Told]:
+    """Those that a page shows, where all steps of the run have so many."""
+    share = min(max(_LEAST_RESULTS, _MOST_OF_A_RUN * len(told) // max(of, _MOST_OF_A_RUN)), _MOST_RESULTS)
+    return told if len(told) <= share else sorted(told, key=lambda one: one.label == "ok")[:share]
+
+
+def _worst(told: Sequence[_Told]) -> Badge:
+    worst = max(told, key=lambda one: _RANK[one.label])
+    return _badge(worst.label, worst.measured, min((one.until for one in told if one.until is not None), default=None))
 
 
 def value_of(result: Result | None) -> str:
