@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -179,8 +180,8 @@ class Questions:
         given = {"environment": environment, "since": _day(since)}
         with reading(self._engine) as connection:
             for row in connection.execute(_queries.days_of_systems(), given):
-                tally = Tally(row.ok, row.warning, row.critical, row.unknown)
-                seen.setdefault(row.system, {})[_EPOCH + timedelta(days=row.day)] = tally.worst
+                system, day, *most = row
+                seen.setdefault(system, {})[_EPOCH + timedelta(days=day)] = _worst(*map(bool, most))
             for row in connection.execute(_queries.unfinished_days(), given):
                 days, day = seen.setdefault(row.system, {}), _EPOCH + timedelta(days=row.day)
                 days[day] = Status.worst([Status.UNKNOWN, *([days[day]] if day in days else [])])
@@ -228,6 +229,12 @@ class Questions:
 
 def _latest_runs(connection: sa.Connection, environment: str) -> dict[str, Run]:
     return {row.runbook: _rows.to_run(row) for row in connection.execute(_queries.latest_runs(), {"environment": environment})}
+
+
+@cache
+def _worst(*any_of: bool) -> Status:
+    """The worst status of those of which there were any, each told by its place."""
+    return Status.worst(status for status, any_ in zip(Status, any_of, strict=True) if any_)
 
 
 def _day(moment: datetime) -> int:
