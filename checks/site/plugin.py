@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from datetime import UTC, datetime
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from checks.model import Runbook
     from checks.site.facts import Facts
 
+_THEMES_SEARCH = "assets/javascripts/workers/search.*.js"
 _KEPT_OUT = ("system.yml", "requirements.yml", "incident-report.txt")
 
 
@@ -104,6 +106,9 @@ class ProofbookPlugin(BasePlugin[ProofbookConfig]):  # type: ignore[no-untyped-c
                 files.remove(file)
         for name, content in own_files.contents().items():
             files.append(File.generated(config, name, content=content))
+        for file in [file for file in files if fnmatch(file.src_uri, _THEMES_SEARCH)]:
+            files.remove(file)
+            files.append(File.generated(config, file.src_uri, content=file.content_string + own_files.search()))
         for runbook in self.catalogue.runbooks.values():
             try:
                 page = self._runbook_page(runbook)

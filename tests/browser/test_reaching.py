@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +12,7 @@ import pytest
 from tests.browser.test_reading import PAGES, reading
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, Page
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -43,6 +45,39 @@ def test_what_is_broken_is_one_search_from_home(browser: Browser, everything: Pa
             said = " ".join((first.text_content() or "").split())
             assert "Error rate" in said, words
             assert "critical when it is above 10 %" in said, words
+
+
+def test_of_hundreds_the_best_is_found_first(browser: Browser, well: Path, served: Callable[[Path], str]) -> None:
+    """A page titled as was typed comes before hundreds of such steps; the search says that it lists only so many."""
+    books = [(_entry(f"{number}.html", "Runbook"), _entry(f"{number}.html#step-1", "Cold oven")) for number in range(300)]
+    docs = [*chain.from_iterable(books), _entry("last.html", "Cold oven")]
+    with reading(browser) as reader:
+        _search(reader.page, served(well), docs, "cold oven")
+        first = reader.page.locator(".md-search-result__link").first
+        assert (first.get_attribute("href") or "").endswith("/last.html")
+        assert reader.page.locator(".md-search-result__meta").inner_text().startswith("100+ ")
+
+
+def test_numbers_do_not_break_the_search(browser: Browser, well: Path, served: Callable[[Path], str]) -> None:
+    """Whatever digits stand in a house's words, the search finds what begins with what was typed."""
+    docs = [_entry(f"{number}.html", title) for number, title in enumerate(["ab", f"b{'0' * 400}c", "x0", "x1"])]
+    with reading(browser) as reader:
+        _search(reader.page, served(well), docs, "x")
+        assert reader.page.locator(".md-search-result__link").count() == 2
+        assert reader.complaints == []
+
+
+def _entry(location: str, title: str) -> dict[str, str]:
+    return {"location": location, "title": title, "text": ""}
+
+
+def _search(page: Page, base: str, docs: list[dict[str, str]], words: str) -> None:
+    """Search a site as if these were its pages and sections."""
+    page.route("**/search_index.json", lambda route: route.fulfill(json={**route.fetch().json(), "docs": docs}))
+    page.goto(base + "index.html")
+    page.keyboard.press("/")
+    page.keyboard.type(words)
+    page.locator(".md-search-result__link").first.wait_for(state="attached")
 
 
 @pytest.mark.parametrize("address", ["index.html", "systems/shop/report.html", "systems/shop/runbooks/morning.html"])

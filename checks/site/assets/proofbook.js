@@ -105,6 +105,11 @@
     for (const nav of document.querySelectorAll(".md-code__nav:not([role])")) nav.setAttribute("role", "none")
   }
 
+  /* The search tells of a hundred pages, and of one more where there are more; see search.js. */
+  const count = document.querySelector(".md-search-result__meta")
+  const counted = () => write(count, count.textContent.replace(/\b101\b/, "100+"))
+  if (count) new MutationObserver(counted).observe(count, { childList: true })
+
   /* What was built into this page, before the theme's scripts decorate it: its live elements, and the text around them. */
   const LIVE = "[data-live]"
   const ARTICLE = ".md-content__inner"
