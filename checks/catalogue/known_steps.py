@@ -37,14 +37,16 @@ class KnownSteps:
             DataError: Jupytext cannot read it.
 
         """
-        if self._known is None:
-            self._known = _read(self._path)
-        if runbook.digest not in self._known:
+        if runbook.digest not in self._all():
             from checks.catalogue import notebook
 
-            self._known[runbook.digest] = notebook.steps(notebook.read(runbook))
-            self._fresh = True
-        return self._known[runbook.digest]
+            self.note(runbook, notebook.steps(notebook.read(runbook)))
+        return self._all()[runbook.digest]
+
+    def note(self, runbook: Runbook, steps: tuple[Step, ...]) -> None:
+        """Take into account the steps of a runbook that somebody has read for another reason."""
+        self._all()[runbook.digest] = steps
+        self._fresh = True
 
     def keep(self, digests: frozenset[str]) -> None:
         """Keep what was read, of the runbooks whose texts have these digests, for whoever asks next."""
@@ -59,6 +61,11 @@ class KnownSteps:
         aside.write_text(json.dumps({"format": _FORMAT, "programs": programs(), "steps": steps}), encoding="utf-8")
         aside.replace(self._path)
         self._fresh = False
+
+    def _all(self) -> dict[str, tuple[Step, ...]]:
+        if self._known is None:
+            self._known = _read(self._path)
+        return self._known
 
 
 def _read(path: Path) -> dict[str, tuple[Step, ...]]:

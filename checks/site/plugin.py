@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from datetime import UTC, datetime
 from fnmatch import fnmatch
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,6 +16,7 @@ from mkdocs.plugins import BasePlugin, CombinedEvent, event_priority
 from mkdocs.structure.files import File, InclusionLevel
 
 from checks import catalogue
+from checks.catalogue.known_steps import KnownSteps
 from checks.errors import ProofbookError
 from checks.site import (
     coverage_page,
@@ -73,6 +75,7 @@ class ProofbookPlugin(BasePlugin[ProofbookConfig]):  # type: ignore[no-untyped-c
         self._files: Files | None = None
         self._ready = ready.Ready()
         self._systems: dict[str, str] = {}
+        self._steps: KnownSteps | None = None
 
     def on_startup(self, *, command: Literal["build", "gh-deploy", "serve"], dirty: bool) -> None:  # noqa: ARG002 - MkDocs' names
         """Remember whether readers will see these pages at once."""
@@ -93,6 +96,8 @@ class ProofbookPlugin(BasePlugin[ProofbookConfig]):  # type: ignore[no-untyped-c
         self._facts = None
         self._ready = ready.Ready()
         self._systems = {}
+        # Who fills the pages asks for the steps, too.
+        self._steps = KnownSteps(self.catalogue.settings.state)
         self._cache = None if self._serving else page_cache.opened()
         self._touched = touched.opened() if self._cache else None
         if self._touched:
@@ -227,6 +232,8 @@ class ProofbookPlugin(BasePlugin[ProofbookConfig]):  # type: ignore[no-untyped-c
     def _finished(self, /, *, config: MkDocsConfig) -> None:
         if self._touched and self._cache and self._files and (index := _index(config)) is not None:
             self._touched.finish(self._files, index, self._cache.keys())
+        if self._cache and self._steps:
+            self._steps.keep(frozenset(book.digest for book in self.catalogue.runbooks.values()))
 
     @event_priority(-200)  # after the offline search has written its index
     def _exported(self, /, *, config: MkDocsConfig) -> None:
@@ -252,7 +259,8 @@ class ProofbookPlugin(BasePlugin[ProofbookConfig]):  # type: ignore[no-untyped-c
         made_of = page_cache.digest(self._cache.key, repr(runbook), self._declared(runbook.system))
         if self._touched and self._touched.spares(skeleton.page_of(runbook), made_of):
             return ""
-        return self._cache.text(skeleton.page_of(runbook), made_of, lambda: skeleton.runbook_page(runbook, self.catalogue))
+        make = partial(skeleton.runbook_page, runbook, self.catalogue, self._steps)
+        return self._cache.text(skeleton.page_of(runbook), made_of, make)
 
     def _declared(self, system: str) -> str:
         """All that is declared of a system, which each of its runbooks' pages may show."""

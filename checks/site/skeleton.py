@@ -16,6 +16,7 @@ from checks.site.words import letters
 
 if TYPE_CHECKING:
     from checks.catalogue import Catalogue
+    from checks.catalogue.known_steps import KnownSteps
 
 _FOLDED_FROM = {"python": 6}
 """Of so many lines on a cell's code is folded: a reader looks for what it found."""
@@ -42,8 +43,13 @@ def page_of(runbook: Runbook) -> str:
     return f"systems/{runbook.system}/runbooks/{runbook.name}.md"
 
 
-def runbook_page(runbook: Runbook, catalogue: Catalogue) -> str:
+def runbook_page(runbook: Runbook, catalogue: Catalogue, known: KnownSteps | None = None) -> str:
     """The page of a runbook as Markdown with front matter.
+
+    Args:
+        runbook: the declaration.
+        catalogue: what it is part of.
+        known: what is told the runbook's steps, as its notebook has been read.
 
     Raises:
         DataError: Jupytext cannot read the notebook.
@@ -51,6 +57,8 @@ def runbook_page(runbook: Runbook, catalogue: Catalogue) -> str:
     """
     cells = notebook.read(runbook)
     steps = notebook.steps(cells)
+    if known is not None:
+        known.note(runbook, steps)
     title = letters(runbook.title, quote=False)
     # mkdocs-macros would take `{{ }}` in a runbook's own code for a macro.
     head = ["---", f"title: {json.dumps(title)}", "render_macros: false", "---", ""]

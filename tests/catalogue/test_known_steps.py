@@ -8,6 +8,7 @@ import pytest
 from checks.catalogue import load, notebook
 from checks.catalogue.known_steps import KnownSteps
 from checks.model import Runbook
+from checks.site.skeleton import runbook_page
 from tests.site.project import small_project
 
 
@@ -31,6 +32,18 @@ def test_steps_are_read_once(runbook: Runbook, tmp_path: Path, monkeypatch: pyte
     assert KnownSteps(tmp_path).of(runbook) == read
     with pytest.raises(AssertionError, match="it was read"):
         KnownSteps(tmp_path).of(replace(runbook, digest="0" * 64))
+
+
+def test_who_makes_a_runbooks_page_tells_its_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The notebook that a page was made of need not be read again by who fills the page."""
+    catalogue = load(small_project(tmp_path / "project"))
+    runbook = catalogue.runbook("shop/clear-cache")
+    read = notebook.steps(notebook.read(runbook))
+    told = KnownSteps(tmp_path)
+    runbook_page(runbook, catalogue, told)
+    told.keep(frozenset({runbook.digest}))
+    monkeypatch.delattr(notebook, "read")
+    assert KnownSteps(tmp_path).of(runbook) == read
 
 
 def test_texts_that_are_gone_are_forgotten(runbook: Runbook, tmp_path: Path) -> None:
