@@ -9,7 +9,7 @@ from datetime import timedelta
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from checks.errors import DataError
@@ -20,6 +20,7 @@ from checks.site.facts import Facts
 from checks.site.history import RUNS_ON_A_PAGE, pages_of_runs, runs_address
 from checks.site.live import Place
 from checks.site.marks import Marks
+from checks.site.straight import StraightEnvironment
 
 if TYPE_CHECKING:
     from checks.site.evidence import Evidence
@@ -39,8 +40,7 @@ class Page:
 
     def to(self, address: str) -> str:
         """A relative link from this page."""
-        target, mark, anchor = address.partition("#")
-        return _relative(target, posixpath.dirname(self.address) or ".") + mark + anchor
+        return _relative(address, _folder(self.address))
 
     def known(self, facts: Facts) -> dict[Any, Any]:
         """What is picked or made of some facts once for all of its fragments."""
@@ -51,8 +51,14 @@ class Page:
 
 
 @lru_cache(maxsize=65_536)
-def _relative(target: str, folder: str) -> str:
-    return posixpath.relpath(target, folder)
+def _relative(address: str, folder: str) -> str:
+    target, mark, anchor = address.partition("#")
+    return posixpath.relpath(target, folder) + mark + anchor
+
+
+@lru_cache(maxsize=16_384)
+def _folder(address: str) -> str:
+    return posixpath.dirname(address) or "."
 
 
 def fragment(facts: Facts, page: Page, place: Place) -> Markup:
@@ -102,8 +108,9 @@ def _render(template: str, facts: Facts, page: Page, about: dict[str, Any]) -> M
     if "given" not in known:
         known["given"] = {**_templates().globals, **_given(facts, page)}
     made = _templates().get_template(template)
-    # As `render` does it, which looks for the names that all templates are given one by one.
-    context = made.new_context({**known["given"], **about}, shared=True)
+    # As `render` does it, which copies what all templates of the page are given.
+    context = made.environment.context_class(made.environment, known["given"], template, made.blocks)
+    context.vars |= about
     return Markup("".join(made.root_render_func(context)))  # noqa: S704 - every value in it was escaped by the template
 
 
@@ -144,16 +151,14 @@ def _given(facts: Facts, page: Page) -> dict[str, Any]:
 
 
 @cache
-def _templates() -> Environment:
-    environment = Environment(
+def _templates() -> StraightEnvironment:
+    environment = StraightEnvironment(
         loader=PackageLoader("checks.site", "templates"),
-        autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         auto_reload=False,  # else each use of each looks whether its file has changed
         cache_size=-1,
-        finalize=_harmless,
     )
     environment.globals |= {
         "asset": own_files.address,
@@ -168,12 +173,6 @@ def _templates() -> Environment:
         "schedule": words.schedule,
     }
     return environment
-
-
-def _harmless(value: object) -> object:
-    if type(value) is str:
-        return words.harmless(value)
-    return value if isinstance(value, Markup) else "" if value is None else words.harmless(str(value))
 
 
 def _nothing(_facts: Facts, _argument: str) -> dict[str, Any]:

@@ -80,7 +80,7 @@ def publish(catalogue: Catalogue, journal: Reader, to: Path, now: datetime, *, e
                     writer = Writer(aside, facts, before)
                 made = writer.write(skeleton)
                 writer.keep_assets(_others(shelf))
-                writer.clear()
+                writer.folder.clear()
                 sitemap.date(aside, now)
                 writer.manifest.write(shelf.manifest(number))
                 facts.steps.keep(frozenset(book.digest for book in catalogue.runbooks.values()))

@@ -116,6 +116,13 @@ class _WatchedMapping(Mapping[str, Any]):
             raise KeyError(key)
         return _noting(path, self._inner[key], self._noted)
 
+    def get(self, key: str, default: Any = None) -> Any:
+        """What stands there; asked thousands of times, so not by way of an error."""
+        if key in self._inner:
+            return self[key]
+        self._noted.add((*self._path, key))
+        return default
+
     def __contains__(self, key: object) -> bool:
         self._noted.add((*self._path, key) if isinstance(key, str) else self._path)
         return key in self._inner
@@ -138,6 +145,9 @@ class _ByRun(_WatchedMapping):
 
     def __getitem__(self, key: str) -> Any:
         return self._inner[key]
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return self._inner.get(key, default)
 
     def __contains__(self, key: object) -> bool:
         return key in self._inner

@@ -5,11 +5,7 @@ The result is the same, byte for byte, as when everything is made anew.
 
 from __future__ import annotations
 
-import os
-import posixpath
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
@@ -17,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from checks.site import exports, feeds, fill, fragments, manifest, own_files, past, pictures
+from checks.site.folder import Folder
 from checks.site.further import pages as further_pages
 from checks.site.kept import Stamp
-from checks.site.linking import link
 from checks.site.manifest import Manifest, Written
 from checks.site.sharing import shared
 from checks.site.watch import Tokens, watched, written
@@ -32,7 +28,6 @@ if TYPE_CHECKING:
 
 _HOUR = timedelta(hours=1)
 _RUNS_TOLD = 5
-_ANEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +102,7 @@ class Writer:
     """
 
     def __init__(self, to: Path, facts: Facts, before: Before) -> None:
-        self._to = to
+        self.folder = Folder(to)
         self._facts = facts
         self._tokens = Tokens(facts)
         # What tells of the coming month is made once an hour, as of when the hour began.
@@ -121,10 +116,7 @@ class Writer:
         lasting = before.folder is not None and before.manifest.lasting == self.manifest.lasting
         self._before_lasting = before if lasting else Before()
         self.manifest.pasts = past.pasts_of(facts, self._before_lasting.manifest.pasts)
-        self._made: set[str] = set()
-        self._wanted: set[str] = set()
         self._last = before.folder
-        self._reused = any(to.iterdir())
         self._proven = 0
         self._anew: set[str] = set()
 
@@ -135,7 +127,7 @@ class Writer:
             if file.spots:
                 pages.append(_Page(address, file.digest, partial(_filled, skeleton, address, file), file.spots))
             else:
-                self._link(f"{skeleton.site}/{address}", address)
+                self.folder.link(f"{skeleton.site}/{address}", address)
         self.manifest.assets = sorted(address for address in skeleton.files if address.startswith(f"{own_files.FOLDER}/"))
         anew = self._make_all(pages, self._beside)
         further = [_Page(page.address, page.made_of, page.make) for page in further_pages(self._facts)]
@@ -172,7 +164,7 @@ class Writer:
         for digest in anew:
             evidence = self._facts.archive.once(digest)
             page = evidence_page(digest, evidence, sorted(runs[digest]), self._facts)
-            put = self._put(f"evidence/{digest}.html", page)
+            put = self.folder.put(f"evidence/{digest}.html", page)
             self._draw(digest, evidence)
             made_of = manifest.short(f"{about[digest]} {sorted(runs[digest])}")
             self.manifest.proofs[digest] = (made_of, put.size, put.changed_ns)
@@ -183,16 +175,15 @@ class Writer:
         known = self._before_lasting.manifest.proofs.get(digest)
         if known is None or known[0] != manifest.short(made_of):
             return False
-        address = f"evidence/{digest}.html"
-        source = f"{self._before_lasting.folder}/{address}"
-        if Stamp.of(source) != Stamp(known[1], known[2]):
-            return False
-        drawn = self._before_lasting.manifest.pictures.get(digest, {})
+        here, drawn = self._before_lasting.folder, self._before_lasting.manifest.pictures.get(digest, {})
         found = {pictures.address(one): Stamp(*stamp) for one, stamp in drawn.items()}
-        if any(Stamp.of(f"{self._before_lasting.folder}/{one}") != stamp for one, stamp in found.items()):
+        if any(Stamp.of(f"{here}/{one}") != stamp for one, stamp in found.items()):
             return False
-        for one in (address, *found):
-            self._link(f"{self._before_lasting.folder}/{one}", one)
+        address = f"evidence/{digest}.html"
+        if not self.folder.take_over(f"{here}/{address}", address, Stamp(known[1], known[2])):
+            return False
+        for one in found:
+            self.folder.link(f"{here}/{one}", one)
         self.manifest.proofs[digest] = known
         if drawn:
             self.manifest.pictures[digest] = drawn
@@ -202,9 +193,9 @@ class Writer:
         """Write the pictures that a notebook drew; each is written once, however many have it."""
         drawn = {}
         for picture in evidence.pictures.values() if evidence else ():
-            if picture.address not in self._wanted:
-                self._put(picture.address, picture.content)
-            if stamp := Stamp.of(f"{self._to}/{picture.address}"):
+            if picture.address not in self.folder.wanted:
+                self.folder.put(picture.address, picture.content)
+            if stamp := self.folder.stamp(picture.address):
                 drawn[picture.digest] = (stamp.size, stamp.changed_ns)
         if drawn:
             self.manifest.pictures[digest] = drawn
@@ -226,14 +217,11 @@ class Writer:
     def _exports(self) -> None:
         for address, made in exports.files(self._facts).items():
             content = made if isinstance(made, bytes) else made.encode()
-            if address in self._wanted:
-                # A file of the same name among the pages is the skeleton's own.
-                _unlink(f"{self._to}/{address}")
             # Most say what they said before, and a file costs more to write, and to clear away one day, than to look at.
             if self._last and _holds(f"{self._last}/{address}", content):
-                self._link(f"{self._last}/{address}", address)
+                self.folder.link(f"{self._last}/{address}", address)
             else:
-                self._put(address, content)
+                self.folder.put(address, content)
         if not self._reuse(exports.CALENDAR, "", self._hourly_tokens):
             self._make(_Page(exports.CALENDAR, "", feeds.calendar), self._hourly, self._hourly_tokens)
 
@@ -241,24 +229,25 @@ class Writer:
         """Keep what the pages of other publications load, for readers who have just got one of those."""
         for folder, addresses in others:
             for address in addresses:
-                if address not in self._wanted and (folder / address).is_file():
-                    self._link(f"{folder}/{address}", address)
+                if address not in self.folder.wanted and (folder / address).is_file():
+                    self.folder.link(f"{folder}/{address}", address)
 
     def _reuse(self, address: str, made_of: str, tokens: Tokens | None = None, before: Before | None = None) -> bool:
         before = before or self._before
         known = before.manifest.files.get(address)
         folder = before.folder
-        if known is None or folder is None or known.made_of != made_of or Stamp.of(f"{folder}/{address}") != known.stamp:
+        if known is None or folder is None or known.made_of != made_of:
             return False
         if (tokens or self._tokens).digest(known.paths) != known.facts:
             return False
-        self._link(f"{folder}/{address}", address)
+        if not self.folder.take_over(f"{folder}/{address}", address, known.stamp):
+            return False
         self.manifest.files[address] = known
         return True
 
     def _make(self, page: _Page, known: Facts | None = None, tokens: Tokens | None = None) -> Written:
         facts, noted = watched(known or self._facts)
-        stamp = self._put(page.address, page.make(facts))
+        stamp = self.folder.put(page.address, page.make(facts))
         paths = written(noted)
         made = Written(page.made_of, (tokens or self._tokens).digest(paths), paths, stamp)
         self.manifest.files[page.address] = made
@@ -275,7 +264,7 @@ class Writer:
         alone = not self._facts.catalogue.settings.journal.startswith("sqlite:")
         made = shared(pages, self._noted, first=self._choose, meanwhile=meanwhile, alone=alone)
         for page, noted in zip(pages, made, strict=True):
-            self._wanted.add(page.address)
+            self.folder.wanted.add(page.address)
             if noted is None:
                 self.manifest.files[page.address] = self._before_of(page).manifest.files[page.address]
             else:
@@ -309,56 +298,6 @@ class Writer:
         for summed in (self._facts.daily, *self._facts.stretches.values()):
             summed.need(plotted)
 
-    def clear(self) -> None:
-        """Clear away what an older publication had and this one has not."""
-        for here, _, names in os.walk(self._to, topdown=False) if self._reused else ():
-            below = os.path.relpath(here, self._to)
-            for name in names:
-                if (name if below == "." else f"{below}/{name}") not in self._wanted:
-                    os.unlink(f"{here}/{name}")  # noqa: PTH108 - there may be thousands
-            with suppress(OSError):
-                os.rmdir(here)  # noqa: PTH106 - which is refused where anything is left
-
-    def _link(self, source: str, address: str) -> None:
-        if self._reused and _same(source, f"{self._to}/{address}"):
-            self._wanted.add(address)
-            return
-        path = self._ready(address)
-        try:
-            link(source, path)
-        except FileExistsError:
-            # Another process began a part and did not end it.
-            _unlink(path)
-            link(source, path)
-
-    def _ready(self, address: str) -> str:
-        """Where a file is written that is not there; what stands there is another publication's, too, and never written into."""
-        path, parent = f"{self._to}/{address}", posixpath.dirname(address)
-        if parent not in self._made:
-            if self._reused:
-                _make_way(self._to, parent)
-            (self._to / parent).mkdir(parents=True, exist_ok=True)
-            self._made.add(parent)
-        if self._reused:
-            _unlink(path)
-        self._wanted.add(address)
-        return path
-
-    def _put(self, address: str, content: bytes) -> Stamp:
-        """Write a file where none is."""
-        path = self._ready(address)
-        try:
-            opened = os.open(path, _ANEW, 0o666)
-        except FileExistsError:
-            _unlink(path)
-            opened = os.open(path, _ANEW, 0o666)
-        with os.fdopen(opened, "wb", buffering=0) as out:
-            left = memoryview(content)
-            while left:
-                left = left[out.write(left) :]
-            seen = os.fstat(opened)
-        return Stamp(seen.st_size, seen.st_mtime_ns)
-
 
 def _filled(skeleton: Skeleton, address: str, file: KeptFile, facts: Facts) -> bytes:
     with open(f"{skeleton.site}/{address}", "rb", buffering=0) as built:  # noqa: PTH123 - there may be thousands
@@ -371,29 +310,3 @@ def _holds(path: str, content: bytes) -> bool:
             return file.read() == content
     except OSError:
         return False
-
-
-def _same(source: str, path: str) -> bool:
-    try:
-        one, other = os.lstat(source), os.lstat(path)
-    except OSError:
-        return False
-    return (one.st_ino, one.st_dev) == (other.st_ino, other.st_dev)
-
-
-def _unlink(path: str) -> None:
-    try:
-        os.unlink(path)  # noqa: PTH108 - there may be thousands
-    except FileNotFoundError:
-        return
-    except (IsADirectoryError, PermissionError):
-        shutil.rmtree(path)
-
-
-def _make_way(to: Path, parent: str) -> None:
-    """Clear away a file that stands where a folder is needed."""
-    for folder in (to / parent, *(to / parent).parents):
-        if folder == to:
-            return
-        if folder.is_symlink() or folder.is_file():
-            folder.unlink(missing_ok=True)
