@@ -41,6 +41,7 @@ class Catalogue:
     incidents: Mapping[str, Incident] = field(default_factory=dict)
     checklists: Mapping[str, tuple[ChecklistItem, ...]] = field(default_factory=dict)
     _lifetimes: dict[str, Lifetimes] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _digest: list[str] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def runbooks_of(self, system: str) -> tuple[Runbook, ...]:
         """The runbooks of one system, in the order of their slugs."""
@@ -58,6 +59,13 @@ class Catalogue:
             if environment in self.systems[book.system].environments
             and (not book.environments or environment in book.environments)
         )
+
+    def digest(self) -> str:
+        """What tells whether anything is declared otherwise, settings aside: an SHA-256; worked out once."""
+        if not self._digest:
+            declared = (self.systems, self.runbooks, self.incidents, self.checklists)
+            self._digest.append(hashlib.sha256(repr(declared).encode()).hexdigest())
+        return self._digest[0]
 
     def lifetimes(self, environment: str) -> Lifetimes:
         """How long what is measured in an environment speaks for now; worked out once."""

@@ -26,6 +26,8 @@ _BIDI_OR_CONTROL = ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
 
 def inert(text: str) -> str:
     """A text that was observed, made safe for one line of a terminal: no control, escape or direction characters."""
+    if text.isascii() and text.isprintable():
+        return " ".join(text.split())
     return " ".join("".join(" " if unicodedata.category(c) in _BIDI_OR_CONTROL or c in _NO_XML else c for c in text).split())
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from checks import judge
@@ -23,7 +23,8 @@ _CODES = "0 ok, 1 warning, 2 critical, 3 unknown"
 _BASE_UNITS = (("s", "seconds"), ("B", "bytes"), ("%", "ratio"))
 _RATE = re.compile(r"/(?:ms|s|min|h|d)$")
 
-Sample = tuple[dict[str, str], float]
+Sample = tuple[str, float]
+"""Labels as they are written, and the value."""
 
 
 def to_openmetrics(report: SiteReport, environment: str) -> str:
@@ -34,9 +35,10 @@ def to_openmetrics(report: SiteReport, environment: str) -> str:
         environment: where they were measured; a label of every sample.
 
     """
-    here = {"environment": environment}
+    here = _written({"environment": environment})
     metrics = [item for item in report.items if item.kind is ItemKind.METRIC]
     metrics.sort(key=lambda item: item.slug)
+    of = {item.slug: f"{here},{_written(_labels(item))}" for item in metrics}
     runs = sorted((item for item in report.items if item.kind is ItemKind.RUN), key=lambda item: item.slug)
     families = [
         ("proofbook_report_timestamp_seconds", "When this was written.", "seconds", [(here, _seconds(report.now))]),
@@ -44,44 +46,47 @@ def to_openmetrics(report: SiteReport, environment: str) -> str:
             "proofbook_system_status",
             f"How a system is: {_CODES}.",
             "",
-            [({**here, "system": one.system}, float(one.status.exit_code)) for one in report.systems],
+            [(f"{here},{_written({'system': one.system})}", float(one.status.exit_code)) for one in report.systems],
         ),
         (
             "proofbook_check_status",
             f"What a metric's latest result counts as now: {_CODES}; one that is too old is unknown.",
             "",
-            [({**here, **_labels(item)}, float(item.status.exit_code)) for item in metrics],
+            [(of[item.slug], float(item.status.exit_code)) for item in metrics],
         ),
         (
             "proofbook_check_info",
             "What a metric is called, how grave it is, and the unit that it is declared in.",
             "",
-            [({**here, **_labels(item), **_about(item)}, 1.0) for item in metrics],
+            [(f"{of[item.slug]},{_written(_about(item))}", 1.0) for item in metrics],
         ),
         (
             "proofbook_check_stale",
             "Whether a metric's latest result is too old to speak for now.",
             "",
-            [({**here, **_labels(item)}, float(item.freshness is Freshness.STALE)) for item in metrics],
+            [(of[item.slug], float(item.freshness is Freshness.STALE)) for item in metrics],
         ),
         (
             "proofbook_check_timestamp_seconds",
             "When a metric was measured last.",
             "seconds",
-            [({**here, **_labels(item)}, _seconds(item.measured_at)) for item in metrics if item.measured_at],
+            [(of[item.slug], _seconds(item.measured_at)) for item in metrics if item.measured_at],
         ),
-        *_values(metrics, here),
+        *_values(metrics, of),
         (
             "proofbook_run_unproven",
             "A runbook whose latest run proved nothing: it did not finish, or judged nothing.",
             "",
-            [({**here, "system": item.system, "runbook": item.slug}, float(Status.UNKNOWN is item.status)) for item in runs],
+            [
+                (f"{here},{_written({'system': item.system, 'runbook': item.slug})}", float(Status.UNKNOWN is item.status))
+                for item in runs
+            ],
         ),
     ]
     return "".join(_family(*family) for family in families if family[3]) + "# EOF\n"
 
 
-def _values(metrics: Iterable[Item], here: dict[str, str]) -> list[tuple[str, str, str, list[Sample]]]:
+def _values(metrics: Iterable[Item], of: Mapping[str, str]) -> list[tuple[str, str, str, list[Sample]]]:
     samples: dict[str, list[Sample]] = {}
     for item in metrics:
         seen = item.result.observation if item.result else None
@@ -89,7 +94,7 @@ def _values(metrics: Iterable[Item], here: dict[str, str]) -> list[tuple[str, st
             continue
         unit, value = _in_base_unit(seen.value, seen.unit)
         if math.isfinite(value):
-            samples.setdefault(unit, []).append(({**here, **_labels(item)}, value))
+            samples.setdefault(unit, []).append((of[item.slug], value))
     said = "The value of a metric's latest result, as long as it speaks for now"
     return [
         ("_".join(filter(None, ("proofbook_check_value", unit))), f"{said}{', in ' + unit if unit else ''}.", unit, samples[unit])
@@ -131,10 +136,12 @@ def _family(name: str, said: str, unit: str, samples: Iterable[Sample]) -> str:
     lines = [f"# HELP {name} {said}", f"# TYPE {name} gauge"]
     if unit:
         lines.append(f"# UNIT {name} {unit}")
-    for labels, value in samples:
-        written = ",".join(f'{label}="{_escaped(text)}"' for label, text in labels.items())
-        lines.append(f"{name}{{{written}}} {value!r}")
+    lines += [f"{name}{{{labels}}} {value!r}" for labels, value in samples]
     return "\n".join(lines) + "\n"
+
+
+def _written(labels: Mapping[str, str]) -> str:
+    return ",".join(f'{label}="{_escaped(text)}"' for label, text in labels.items())
 
 
 def _escaped(text: str) -> str:

@@ -115,6 +115,7 @@ class Archive:
     folder: Path
     _read: dict[str, Evidence | None] = field(default_factory=dict)
     _held: dict[str, bool] = field(default_factory=dict)
+    _stamps: dict[str, str] = field(default_factory=dict)
 
     def path(self, digest: str) -> Path:
         """Where the evidence of a digest lies."""
@@ -132,12 +133,15 @@ class Archive:
         return f"{self.folder}/{digest[:2]}/{digest}.ipynb"
 
     def stamp(self, digest: str) -> str:
-        """What tells that the file is as it was; empty where there is none."""
-        try:
-            seen = os.stat(self._at(digest)) if digest.isalnum() else None  # noqa: PTH116 - there are thousands
-        except OSError:
-            return ""
-        return f"{seen.st_size} {seen.st_mtime_ns}" if seen else ""
+        """What tells that the file is as it was; empty where there is none. It, too, is looked at once."""
+        found = self._stamps.get(digest)
+        if found is None:
+            try:
+                seen = os.stat(self._at(digest)) if digest.isalnum() else None  # noqa: PTH116 - there are thousands
+            except OSError:
+                seen = None
+            found = self._stamps[digest] = f"{seen.st_size} {seen.st_mtime_ns}" if seen else ""
+        return found
 
     def get(self, digest: str | None) -> Evidence | None:
         """The evidence of a digest; ``None`` where there is none, or where its bytes are not those it is named for."""

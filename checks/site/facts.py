@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
-from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 from zoneinfo import ZoneInfo
 
@@ -32,6 +31,8 @@ MANY = 200
 """A system with more metrics than this is not read as a whole."""
 CHANGES_SHOWN = timedelta(days=30)
 _BEFORE_AN_INCIDENT = timedelta(hours=1)
+_AROUND: dict[Cron, tuple[datetime | None, datetime | None]] = {}
+"""When a schedule was due last and is due next, as somebody asked last."""
 _MOST_EVENTS = 2_000
 
 
@@ -315,13 +316,16 @@ def bound(limit: Limit | None, metric: Metric) -> tuple[float, ...]:
 def _fires(runbook: Runbook, moment: datetime, *, reverse: bool) -> datetime | None:
     if runbook.schedule is None:
         return None
-    return _fired(runbook.schedule, moment, reverse=reverse)
+    # Home, its system and its own page each ask it of every runbook, and the next publication nearly always between the same two.
+    around = _AROUND.get(runbook.schedule)
+    if around is None or not _within(moment, *around):
+        last, coming = (next(firings(runbook.schedule, moment, reverse=back), None) for back in (True, False))
+        around = _AROUND[runbook.schedule] = (last, coming)
+    return around[0] if reverse else around[1]
 
 
-@lru_cache(maxsize=16_384)
-def _fired(cron: Cron, moment: datetime, *, reverse: bool) -> datetime | None:
-    # Home, its system and its own page each ask it of every runbook.
-    return next(firings(cron, moment, reverse=reverse), None)
+def _within(moment: datetime, last: datetime | None, coming: datetime | None) -> bool:
+    return (last is None or last < moment) and (coming is None or moment < coming)
 
 
 def firings(cron: Cron, after: datetime, *, reverse: bool = False) -> Iterator[datetime]:

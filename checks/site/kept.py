@@ -16,6 +16,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -270,16 +271,23 @@ def _addresses(site: Path) -> list[str]:
     return sorted(name if below == "." else f"{below}/{name}" for below, names in found for name in names)
 
 
-@staying()
 def _open(folder: Path) -> Skeleton | None:
+    stamp = Stamp.of(folder / _INDEX)
+    found = _indexed(folder, stamp) if stamp else None
+    return found if found is not None and all(found.whole(address) for address in found.files) else None
+
+
+@lru_cache(maxsize=_KEPT)
+@staying()
+def _indexed(folder: Path, _stamp: Stamp) -> Skeleton | None:
+    """What an index says, for as long as it is the one that it was."""
     try:
         index = json.loads((folder / _INDEX).read_text(encoding="utf-8"))
         if index["format"] != _FORMAT:
             return None
-        found = Skeleton(folder / _SITE, {address: _recalled(noted) for address, noted in index["files"].items()})
+        return Skeleton(folder / _SITE, {address: _recalled(noted) for address, noted in index["files"].items()})
     except (OSError, ValueError, KeyError, TypeError, IndexError):
         return None
-    return found if all(found.whole(address) for address in found.files) else None
 
 
 def _looked_at(site: Path, address: str) -> KeptFile:

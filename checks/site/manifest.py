@@ -67,10 +67,20 @@ class Manifest:
         aside = path.with_name(f".{path.name}")
         aside.write_text("\n".join(json.dumps(line) for line in lines), encoding="utf-8")
         aside.replace(path)
+        if stamp := Stamp.of(path):
+            _LAST.clear()
+            _LAST[path, stamp] = self
+
+
+_LAST: dict[tuple[Path, Stamp], Manifest] = {}
+"""The manifest that this process wrote last, which the next publication begins with."""
 
 
 def read(path: Path) -> Manifest:
     """Read a manifest; an empty one where it is missing or not ours."""
+    stamp = Stamp.of(path)
+    if stamp and (path, stamp) in _LAST:
+        return _LAST[path, stamp]
     try:
         head, files, pasts, proofs, pictures = (json.loads(line) for line in path.read_text(encoding="utf-8").splitlines())
         if head["format"] != _FORMAT:
@@ -98,10 +108,8 @@ def assets(path: Path) -> list[str]:
 
 def key_of(facts: Facts) -> str:
     """A digest of what every page of a publication depends on, whatever it reads of the journal."""
-    catalogue = facts.catalogue
-    declared = (catalogue.systems, catalogue.runbooks, catalogue.incidents, catalogue.checklists)
-    shown = (catalogue.settings.site_name, str(facts.zone), facts.environment, facts.preview)
-    return hashlib.sha256("\n".join([sources.programs(), repr(shown), repr(declared)]).encode()).hexdigest()
+    shown = (facts.catalogue.settings.site_name, str(facts.zone), facts.environment, facts.preview)
+    return hashlib.sha256("\n".join([sources.programs(), repr(shown), facts.catalogue.digest()]).encode()).hexdigest()
 
 
 def lasting_key_of(facts: Facts) -> str:

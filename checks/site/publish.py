@@ -84,7 +84,7 @@ def publish(catalogue: Catalogue, journal: Reader, to: Path, now: datetime, *, e
                 sitemap.date(aside, now)
                 writer.manifest.write(shelf.manifest(number))
                 facts.steps.keep(frozenset(book.digest for book in catalogue.runbooks.values()))
-                gone = tuple(sorted(address for address in _pages(before.manifest) if not (aside / address).exists()))
+                gone = tuple(sorted(address for address in _pages(before.manifest) if address not in writer.folder.wanted))
             shelf.swap(number)
     except OSError as error:
         raise CannotWrite(f"the site cannot be written: {error.strerror or error}", where=str(to)) from error
