@@ -70,10 +70,20 @@ def fragment(facts: Facts, page: Page, place: Place) -> Markup:
     """
     if place.kind not in FRAGMENTS:
         raise DataError(f"there is no live element `{place.kind}`", where=page.address, expected="one of " + ", ".join(FRAGMENTS))
+    if place.kind == "publication" and not facts.preview and page.address != "index.html":
+        return _exports(facts.environment, _folder(page.address))
     known, asked = page.known(facts), (FRAGMENTS[place.kind], place.argument)
     if asked not in known:
         known[asked] = FRAGMENTS[place.kind](facts, place.argument)
     return _render(f"{place.kind}.html", facts, page, known[asked])
+
+
+@lru_cache(maxsize=16_384)
+def _exports(environment: str, folder: str) -> Markup:
+    """How every page ends but Home, the same on all of a folder."""
+    made = _templates().get_template("_exports.html")
+    links = made.render(environment=environment, to=lambda address: _relative(address, folder))
+    return Markup(f"Environment {links}")  # noqa: S704 - every value in it was escaped by the template
 
 
 def evidence_page(facts: Facts, digest: str, evidence: Evidence | None, runs: Sequence[Run], more: int = 0) -> str:

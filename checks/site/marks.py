@@ -5,6 +5,7 @@ Nothing that somebody typed or observed stands in them but what `maybe_link` is 
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from markupsafe import Markup, escape
@@ -12,7 +13,7 @@ from markupsafe import Markup, escape
 from checks.site import words
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from datetime import datetime, tzinfo
 
     from checks.site.facts import Facts
     from checks.site.views import Badge, RunbookRow, SystemRow
@@ -99,4 +100,10 @@ class Marks:
         return self.at(row.due) if row.due else Markup('<span class="pb-soft">on demand</span>')
 
     def _title(self, at: datetime) -> str:
-        return f'datetime="{at.isoformat()}" title="{self.precise(at)}"'
+        return _title(at, self._zone)
+
+
+# As with words.precise: the same moments are said on several pages.
+@lru_cache(maxsize=32_768)
+def _title(at: datetime, zone: tzinfo) -> str:
+    return f'datetime="{at.isoformat()}" title="{words.precise(at, zone)}"'

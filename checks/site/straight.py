@@ -7,6 +7,7 @@ context, and every value that is written is made harmless and escaped, unless it
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from jinja2 import Environment, nodes
@@ -16,16 +17,24 @@ from markupsafe import Markup, escape
 
 from checks.site import words
 
+_SHORT = 80
+"""Texts up to so many characters are said again and again: names, limits, units."""
+
 
 def written(value: object) -> str:
     """A value as it stands in HTML: nothing for ``None``, markup as it is, all else harmless and escaped."""
     if type(value) is Markup:
         return value
     if type(value) is str:
-        return escape(words.harmless(value))
+        return _short(value) if len(value) <= _SHORT else escape(words.harmless(value))
     if value is None:
         return ""
     return escape(value) if hasattr(value, "__html__") else escape(words.harmless(str(value)))
+
+
+@lru_cache(maxsize=16_384)
+def _short(text: str) -> str:
+    return escape(words.harmless(text))
 
 
 class _Context(Context):

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import date, datetime, timedelta
 from enum import Enum
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, cast
 
 from checks.journal.report import Item
@@ -91,11 +91,15 @@ class _Watched:
         return watching
 
     def _asked(self, name: str, method: Callable[..., Any]) -> Callable[..., Any]:
+        through = getattr(type(self._facts), name)
+        if name in _SEEN_THROUGH:
+            return partial(through, self)
+
         def ask(*arguments: Any) -> Any:
-            written = [_written(argument) for argument in arguments]
-            if None in written or name in _SEEN_THROUGH:
-                return getattr(type(self._facts), name)(self, *arguments)
-            self._noted.add((name, *(text for text in written if text is not None)))
+            written = [argument if type(argument) is str else _written(argument) for argument in arguments]
+            if None in written:
+                return through(self, *arguments)
+            self._noted.add((name, *cast("list[str]", written)))
             return method(*arguments)
 
         return ask

@@ -161,8 +161,11 @@ class Writer:
             runs[digest].append(run_id)
         anew = [digest for digest, ids in runs.items() if not self._prove_again(digest, f"{about[digest]} {sorted(ids)}")]
         self._facts.by_id.need(run_id for digest in anew for run_id in runs[digest])
+        latest = {run.evidence for run in self._facts.latest_runs.values()}
         for digest in anew:
-            evidence = self._facts.archive.once(digest)
+            # That of a latest run is shown by its runbook's page, too.
+            archive = self._facts.archive
+            evidence = archive.get(digest) if digest in latest else archive.once(digest)
             page = evidence_page(digest, evidence, sorted(runs[digest]), self._facts)
             put = self.folder.put(f"evidence/{digest}.html", page)
             self._draw(digest, evidence)

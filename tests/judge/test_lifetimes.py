@@ -78,7 +78,7 @@ def test_a_weekly_review_keeps_nothing_looking_current_for_a_week(
         "the terminal": next(item.label for item in report.items if item.slug == latency.slug),
         "status.json": "ok" if told["freshness"] == "fresh" else told["freshness"],
         "its page": views.metric_row(facts, latency).badge.label,
-        "the review's page": views.step(facts, catalogue.runbook("shop/weekly"), 1).rows[0][1].label,
+        "the review's page": views.step(facts, catalogue.runbook("shop/weekly"), 1).first[0][1].label,
         "a checklist": "ok" if line.ticked else "stale",
     }
     assert said == dict.fromkeys(said, label)
