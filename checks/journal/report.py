@@ -217,7 +217,11 @@ def site_report(
     books = tuple(runbooks)
     lifetimes = lifetimes or Lifetimes(books)
     runs, results, since = snapshot.latest_runs, snapshot.latest_results, snapshot.since
-    return site_status((system_status(system, books, runs, results, now, since, lifetimes) for system in systems), now)
+    of: dict[str, list[Runbook]] = {}
+    for book in books:
+        of.setdefault(book.system, []).append(book)
+    reports = (system_status(one, of.get(one.name, ()), runs, results, now, since, lifetimes) for one in systems)
+    return site_status(reports, now)
 
 
 def _never(metric: Metric) -> Item:
