@@ -108,7 +108,9 @@ class Folder:
         """Clear away what an older publication had and this one has not."""
         emptied: set[str] = set()
         for address in self._left.keys() - self.wanted:
-            _unlink(f"{self._to}/{address}")
+            # Another process may have put a folder of this publication in its place, or a file in that of its folder.
+            with suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError):
+                os.unlink(f"{self._to}/{address}")  # noqa: PTH108 - there may be thousands
             emptied.add(posixpath.dirname(address))
         for folder in emptied:
             # Refused where anything is left.
