@@ -63,10 +63,10 @@ class House:
     def measured(self, systems: int) -> float:
         """Seconds of a publication after that; of one system's pages there are twenty-five.
 
-        Where few pages differ, some publications like it come first, as a schedule makes them: the files of an older one are used
-        again, and those that were written for another way would have to be cleared away before.
+        Some publications like it come first, as a schedule makes them: the files of an older one are used again, and those that
+        were written for another way would have to be cleared away before.
         """
-        for _ in range(KEPT if systems < len(self.catalogue.systems) else 0):
+        for _ in range(KEPT):
             self.ran(systems)
             self.publish()
         self.ran(systems)
