@@ -161,7 +161,6 @@ class Facts:
         metrics = [one.slug for system in wanted if len(system.metrics) <= MANY for one in system.metrics.values()]
         books = [book.slug for system in wanted for book in self.catalogue.runbooks_of(system.name)]
         self.runs.need(books)
-        self.results.need(books)
         self.limits.need(metrics)
         for summed in (self.daily, *self.stretches.values()):
             summed.need(metrics)

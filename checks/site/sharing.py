@@ -14,8 +14,8 @@ from typing import Any, TypeVar
 _T = TypeVar("_T")
 _EACH = 40
 """So much must be left to each process that having it costs less than it brings."""
-_PARTS = 4
-"""How many parts there are for each process: who is done early takes another."""
+_LEAST = 20
+"""Items of the smallest part."""
 _NUMBER = 4
 """Bytes of a part's number in the pipe that all of them take from."""
 
@@ -64,8 +64,7 @@ def _shared(
     meanwhile: Callable[[], object],
     processes: int,
 ) -> list[Any]:
-    size = -(-len(items) // (processes * _PARTS))
-    parts = [items[begin : begin + size] for begin in range(0, len(items), size)]
+    parts = list(_parts(items, processes))
     numbers = _numbers(len(parts))
     helpers = [_helper(numbers, parts, do, first) for _ in range(processes - 1)]
     try:
@@ -84,6 +83,18 @@ def _shared(
                 os.kill(process, SIGKILL)
             os.waitpid(process, 0)
     return [one for number in range(len(parts)) for one in found[number]]
+
+
+def _parts(items: Sequence[_T], processes: int) -> Iterator[Sequence[_T]]:
+    """Parts that grow smaller, so that all processes are done at about the same time.
+
+    Each is half of what would be one process's share of the rest: guided self-scheduling (Polychronopoulos and Kuck, 1987).
+    """
+    begin = 0
+    while begin < len(items):
+        size = max(_LEAST, (len(items) - begin) // (2 * processes))
+        yield items[begin : begin + size]
+        begin += size
 
 
 def _done(part: Sequence[_T], do: Callable[[_T], Any], first: Callable[[Sequence[_T]], object]) -> list[Any]:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _HOUR = timedelta(hours=1)
 _RUNS_TOLD = 5
+_OF_RESULTS = ("step", "step-status")
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,6 +297,7 @@ class Writer:
         places = [spot.place for page in pages for spot in page.spots]
         names = {place.argument.partition("#")[0].partition("/")[0] for place in places}
         self._facts.look_at([name for name in self._facts.catalogue.systems if name in names])
+        self._facts.results.need({place.argument.partition("#")[0]: None for place in places if place.kind in _OF_RESULTS})
         plotted = [place.argument for place in places if place.kind == "plots"]
         self._facts.limits.need(plotted)
         for summed in (self._facts.daily, *self._facts.stretches.values()):

@@ -43,19 +43,20 @@ class House:
 
     root: Path
     catalogue: Catalogue
+    journal: Journal
     now: datetime
     turn: int = 0
 
     def publish(self) -> Published:
         """The next publication."""
-        with self._journal() as journal:
-            return publish(self.catalogue, journal, self.root / "public", self.now)
+        return publish(self.catalogue, self.journal, self.root / "public", self.now)
 
     def ran(self, systems: int) -> None:
         """Let every runbook of so many systems run once, and measure all of its system's metrics."""
         self.turn += 1
         self.now += timedelta(seconds=20)
-        with self._journal() as journal:
+        # As what runs is another process than what publishes.
+        with open_journal(self.catalogue.settings.journal) as journal:
             for name in list(self.catalogue.systems)[:systems]:
                 for book in self.catalogue.runbooks_of(name):
                     sites.run_once(self.catalogue, journal, book.slug, self.now, 100.0 + self.turn)
@@ -91,9 +92,6 @@ class House:
         # The first finds another time than that of the publications before, which changes every page.
         subprocess.run(call, check=True, capture_output=True)
         return seconds(lambda: subprocess.run(call, check=True, capture_output=True))
-
-    def _journal(self) -> Journal:
-        return open_journal(self.catalogue.settings.journal)
 
     def _read_and_publish(self) -> None:
         self.catalogue = load(self.root)
@@ -135,7 +133,8 @@ def house(size: sites.Size, runs: int, results: int, *, evidence: bool = True) -
             sites.remember(catalogue, journal, runs, results, evidence=evidence)
         # What was read of files that were just written is looked at by its digest; of settled ones the times do.
         time.sleep(2.1)
-        yield House(root, load(root), sites.NOW)
+        with open_journal(catalogue.settings.journal) as journal:
+            yield House(root, load(root), journal, sites.NOW)
 
 
 def seconds(work: Callable[[], object]) -> float:
