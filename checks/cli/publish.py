@@ -34,6 +34,7 @@ def publish(
     jobs: Annotated[
         int | None, typer.Option("--jobs", "-j", min=1, help="Runs at once; default: one a processor.", show_default=False)
     ] = None,
+    stay: Annotated[bool, typer.Option("--follow", help="Stay, and publish again when there is something new.")] = False,
     serve: Annotated[bool, typer.Option("--serve", help="Serve the site afterwards, until Ctrl-C.")] = False,
     port: PortOption = None,
     rollback: Annotated[
@@ -49,14 +50,18 @@ def publish(
     shown meanwhile, or there is none to go back to. What was published before stays until the new site is whole.
     `proofbook status` is the command that exits 2 when something is critical.
 
+    With `--follow` it stays, and publishes again within seconds of each run, sample, signature or edited text, until Ctrl-C;
+    what runs meanwhile is up to others, such as `proofbook schedule run`.
+
     Example: `proofbook publish --serve`
+    Example: `proofbook publish --no-run --follow`
     """
     import signal
 
+    from checks.cli._following import follow
     from checks.errors import UsageError
     from checks.journal import open_journal
-    from checks.respond import archive
-    from checks.site.publish import publish as publish_site
+    from checks.site.kept import text_key
 
     if rollback:
         if no_run or due:
@@ -65,6 +70,9 @@ def publish(
         return
     if no_run and due:
         raise UsageError("nothing cannot be due", where="--no-run --due", remedy="give one of the two")
+    if stay and serve:
+        remedy = "follow here, and serve it by another command: proofbook serve"
+        raise UsageError("one command does not serve and follow", where="--follow --serve", remedy=remedy)
     # Asked to end, it ends what it started, as it does on Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     work = workspace(root, environment)
@@ -75,12 +83,24 @@ def publish(
     with _stand_ins(work, wanted=not no_run) as filled, open_journal(url, state=state) as journal:
         if not no_run:
             _run(work, journal, filled, jobs, due=due, fresh_enough=fresh_enough)
-        now = datetime.now(UTC)
-        archive.freeze(catalogue, journal, work.environment, now)
-        published = publish_site(catalogue, journal, folder, now, environment=work.environment)
-        _print(published)
+        _print(_published(work, journal, folder))
         if serve:
             until_stopped(folder, port)
+        if stay:
+            say("following the journal and the text; press Ctrl-C to stop")
+            follow(
+                lambda: (journal.last_written(), text_key(workspace(root, environment).catalogue)),
+                lambda: _published(workspace(root, environment), journal, folder),
+            )
+
+
+def _published(work: Workspace, journal: Journal, folder: Path) -> Published:
+    from checks.respond import archive
+    from checks.site.publish import publish as publish_site
+
+    now = datetime.now(UTC)
+    archive.freeze(work.catalogue, journal, work.environment, now)
+    return publish_site(work.catalogue, journal, folder, now, environment=work.environment)
 
 
 def _roll_back(folder: Path, port: int | None, *, serve: bool) -> None:

@@ -186,6 +186,13 @@ def seen() -> sa.Select[Any]:
     return sa.select(*_NAMED, t.latest.c.result, t.latest.c.seen_at, number).select_from(_LATEST).where(_IS_HERE)
 
 
+@cache
+def last_written() -> sa.Select[Any]:
+    """The ends of what only grows."""
+    ends = (t.runs.c.id, t.events.c.id, t.latest.c.result, t.latest.c.seen_at)
+    return sa.select(*(sa.select(sa.func.max(end)).scalar_subquery() for end in ends))
+
+
 def with_a_value(environment: str) -> sa.Select[Any]:
     """The metrics of which there is any value."""
     any_value = sa.exists().where(t.observations.c.series == t.series.c.id)

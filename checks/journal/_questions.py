@@ -35,6 +35,11 @@ class Questions:
         found = self._recorded.by_metric(environment, rows)
         return Snapshot(runs, found, {slug: since for slug, (*_, since) in zip(found, rows, strict=True)})
 
+    def last_written(self) -> tuple[object, ...]:
+        """What tells in four looks whether anything was written since: runs, their ends, what was measured, what people said."""
+        with reading(self._engine) as connection:
+            return tuple(connection.execute(_queries.last_written()).one())
+
     def latest_runs(self, environment: str) -> dict[str, Run]:
         """The latest ended run of each runbook, by the runbook's slug; latest is what started last."""
         with reading(self._engine) as connection:

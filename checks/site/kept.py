@@ -114,6 +114,13 @@ def skeleton(catalogue: Catalogue) -> Iterator[Skeleton]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
+def text_key(catalogue: Catalogue) -> str | None:
+    """What tells whether anything has changed that the pages are built from; ``None`` where nobody can know."""
+    home = catalogue.settings.state / "skeleton"
+    home.mkdir(parents=True, exist_ok=True)
+    return sources.read(catalogue, home / "sources.json").key
+
+
 def build_skeleton(root: Path, to: Path, newest: int = 0, pages: Mapping[str, str] | None = None) -> None:
     """Build the project's pages with MkDocs, strictly, their live elements left empty.
 

@@ -173,3 +173,28 @@ def test_a_page_that_moved_is_found_and_a_publication_is_taken_back(project: Pat
     assert not (index.parent / "systems/shop/faq.html").exists()
     refused = proofbook("publish", "--rollback", "--no-run", root=project)
     assert (refused.returncode, refused.stdout) == (64, "")
+
+
+def test_what_is_new_is_on_the_site_by_itself(project: Path) -> None:
+    """`--follow` publishes what another process writes into the journal, and ends well when it is asked to."""
+    command = [str(PROOFBOOK), "publish", "--no-run", "--follow", "--root", str(project)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=SURROUNDINGS) as process:
+        try:
+            assert process.stdout is not None
+            told = (line for line in process.stdout if line.startswith("publication "))
+            assert next(told).startswith("publication 1, ")
+            assert proofbook("run", "shop/morning", root=project).returncode == 3
+            assert re.fullmatch(r"publication 2, \d+ pages written anew in \d+\.\d s", next(told).strip())
+            page = (project / "public/current/systems/shop/index.html").read_text()
+            assert "SHOP_URL is not set" in page
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(timeout=10) == 0
+        finally:
+            process.kill()
+
+
+def test_one_command_does_not_serve_and_follow(project: Path) -> None:
+    """Serving and following at once is refused, with what to do instead."""
+    done = proofbook("publish", "--follow", "--serve", root=project)
+    assert done.returncode == 64
+    assert "proofbook serve" in done.stderr
