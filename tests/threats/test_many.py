@@ -19,7 +19,7 @@ from checks.site.evidence import Archive
 from checks.site.facts import Publication, gather
 from checks.site.fragments import Page, fragment
 from checks.site.live import Place
-from checks.site.views import Badge, StepView
+from checks.site.views import _first, _Told
 from tests.site.history import keep_evidence, record
 from tests.site.project import small_project
 
@@ -104,11 +104,11 @@ def test_51_very_many_runbooks(tmp_path: Path) -> None:
 
 def test_51_many_results_in_many_steps() -> None:
     """A runbook's page shows of each step its share of what a run found, what is wrong first, and never more than it bears."""
-    rows = tuple((cast("Result", number), Badge("critical" if number == 200 else "ok")) for number in range(300))
-    few, some, most = (StepView(None, None, "", rows[:count], of=of).first for count, of in ((70, 70), (300, 600), (300, 300)))
+    told = [_Told(cast("Result", number), "critical" if number == 200 else "ok", NOW, None) for number in range(300)]
+    few, some, most = (_first(told[:count], of) for count, of in ((70, 70), (300, 600), (300, 300)))
     assert (len(few), len(some), len(most)) == (70, 80, 80)
-    assert some[0][1].label == "critical"
-    assert sum(len(StepView(None, None, "", rows[:60], of=600).first) for _ in range(10)) == 160
+    assert some[0].label == "critical"
+    assert sum(len(_first(told[:60], 600)) for _ in range(10)) == 160
 
 
 def test_51_a_run_that_said_very_much(tmp_path: Path) -> None:
