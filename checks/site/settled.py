@@ -38,7 +38,7 @@ _THEMES_TAGS = {"boost": 1e6}
 _TAGS = {"boost": 1e3}
 """How much more a word in a tag counts than one in a text: as much as one in a title. A metric's name is a tag of its page."""
 
-_FEATURES = ("content.code.copy", "navigation.tabs", "navigation.top", "search.suggest", "toc.follow")
+_FEATURES = ("content.code.copy", "navigation.tabs", "navigation.top", "toc.follow")
 
 _PALETTE = [
     {

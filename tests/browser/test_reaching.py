@@ -58,6 +58,18 @@ def test_of_hundreds_the_best_is_found_first(browser: Browser, well: Path, serve
         assert reader.page.locator(".md-search-result__meta").inner_text().startswith("100+ ")
 
 
+def test_what_says_just_that_is_found_first(browser: Browser, well: Path, served: Callable[[Path], str]) -> None:
+    """Of hundreds of pages that have all words, or begin like them, those come first that say what was typed."""
+    docs = [
+        _entry(f"{number}.html", f"Metric {number} of System 1", f"<code>shop/metric-{number:04}</code>") for number in range(400)
+    ]
+    with reading(browser) as reader:
+        for words in ("metric 17", "metric-0017", "Metric 17 of System 1"):
+            _search(reader.page, served(well), docs, words)
+            first = reader.page.locator(".md-search-result__item").first
+            first.locator("[href*='/17.html']").wait_for(state="attached")
+
+
 def test_numbers_do_not_break_the_search(browser: Browser, well: Path, served: Callable[[Path], str]) -> None:
     """Whatever digits stand in a house's words, the search finds what begins with what was typed."""
     docs = [_entry(f"{number}.html", title) for number, title in enumerate(["ab", f"b{'0' * 400}c", "x0", "x1"])]
@@ -67,8 +79,8 @@ def test_numbers_do_not_break_the_search(browser: Browser, well: Path, served: C
         assert reader.complaints == []
 
 
-def _entry(location: str, title: str) -> dict[str, str]:
-    return {"location": location, "title": title, "text": ""}
+def _entry(location: str, title: str, text: str = "") -> dict[str, str]:
+    return {"location": location, "title": title, "text": text}
 
 
 def _search(page: Page, base: str, docs: list[dict[str, str]], words: str) -> None:

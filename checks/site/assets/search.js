@@ -7,14 +7,24 @@
      runbooks that is most of the wait. So it is handed the best pages alone; one more than these tells that there are more. */
   const MOST = 100
   const search = lunr.Index.prototype.search
+  const add = lunr.Builder.prototype.add
+  const texts = new Map()
+
+  lunr.Builder.prototype.add = function (doc, ...more) {
+    texts.set(doc.location, [plain(doc.title), plain(doc.text)])
+    return add.call(this, doc, ...more)
+  }
 
   lunr.Index.prototype.search = function (query) {
     const found = search.call(this, query)
+    /* A word with a hyphen in it comes twice. */
+    const words = [...new Set(query.toLowerCase().split(/\s+/).map(word => word.replace(/^[+-]|[*~^].*$/g, "")))]
+    prefer(found, plain(words.join(" ")))
     if (found.length <= MOST) return found
-    const words = [...new Set(query.toLowerCase().split(/\s+/))].map(word => word.replace(/^[+-]|[*~^].*$/g, ""))
+    const wanted = words.filter(lunr.stopWordFilter)
     const pages = new Set()
     return found
-      .map(one => [weight(one, words), one])
+      .map(one => [weight(one, wanted), one])
       .sort(([one], [other]) => other - one)
       .map(([, one]) => one)
       .filter(({ ref }) => {
@@ -22,6 +32,23 @@
         if (pages.size <= MOST) pages.add(page)
         return pages.has(page)
       })
+  }
+
+  /* What says just what was typed, in its title or at all, comes before what has the words, or only begins like them: lunr finds
+     "Metric 17" in "Metric 1700 of System 17" as well. */
+  function prefer(found, typed) {
+    if (!typed.trim()) return
+    const most = Math.max(0, ...found.map(({ score }) => score))
+    for (const one of found) {
+      const [title, text] = texts.get(one.ref) ?? ["", ""]
+      /* The theme multiplies by five at the most. */
+      one.score += most * (title.includes(typed) ? 100 : text.includes(typed) ? 10 : 0)
+    }
+  }
+
+  /* Its words, with one space around each: by their spaces whole words are told from beginnings of others. */
+  function plain(text) {
+    return ` ${text.toLowerCase().replace(/<[^>]*>/g, " ").replace(/[^\p{L}\p{N}]+/gu, " ").trim()} `
   }
 
   /* As the theme ranks: a page before its sections, and what has more of the words before what has fewer. */
