@@ -60,9 +60,7 @@ def test_of_hundreds_the_best_is_found_first(browser: Browser, well: Path, serve
 
 def test_what_says_just_that_is_found_first(browser: Browser, well: Path, served: Callable[[Path], str]) -> None:
     """Of hundreds of pages that have all words, or begin like them, those come first that say what was typed."""
-    docs = [
-        _entry(f"{number}.html", f"Metric {number} of System 1", f"<code>shop/metric-{number:04}</code>") for number in range(400)
-    ]
+    docs = [_entry(f"{one}.html", f"Metric {one} of System 1", f"<code>shop/metric-{one:04}</code>") for one in range(400, 0, -1)]
     with reading(browser) as reader:
         for words in ("metric 17", "metric-0017", "Metric 17 of System 1"):
             _search(reader.page, served(well), docs, words)
