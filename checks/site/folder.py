@@ -108,9 +108,13 @@ class Folder:
         """Clear away what an older publication had and this one has not."""
         emptied: set[str] = set()
         for address in self._left.keys() - self.wanted:
-            # Another process may have put a folder of this publication in its place, or a file in that of its folder.
-            with suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError):
-                os.unlink(f"{self._to}/{address}")  # noqa: PTH108 - there may be thousands
+            path = f"{self._to}/{address}"
+            try:
+                os.unlink(path)  # noqa: PTH108 - there may be thousands
+            except (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError):
+                # Another process may have put a folder of this publication in its place, or a file in that of its folder.
+                if os.path.lexists(path) and not os.path.isdir(path):  # noqa: PTH112 - as texts everywhere here
+                    raise
             emptied.add(posixpath.dirname(address))
         for folder in emptied:
             # Refused where anything is left.

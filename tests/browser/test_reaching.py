@@ -66,6 +66,7 @@ def test_what_says_just_that_is_found_first(browser: Browser, well: Path, served
             _search(reader.page, served(well), docs, words)
             first = reader.page.locator(".md-search-result__item").first
             first.locator("[href*='/17.html']").wait_for(state="attached")
+            assert first.locator("h1").inner_text() == "Metric 17 of System 1", words
 
 
 def test_numbers_do_not_break_the_search(browser: Browser, well: Path, served: Callable[[Path], str]) -> None:
